@@ -1,4 +1,5 @@
 //! What Shoal nodes say to each other and compute alike.
+pub mod delta;
 pub mod id;
 pub mod layout;
 pub mod spec;
