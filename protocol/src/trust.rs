@@ -1,0 +1,275 @@
+//! Whose deltas count: standing by cosine to a trusted centre (ROBUST.md).
+//!
+//! A single round's cosines say nothing: supports of sparse deltas hardly overlap. So every sender has
+//! a *direction*, a decaying sum of count-sketches of its deltas, for each trust block. Its score is
+//! the cosine between that direction and the trust-weighted sum of all the others'; its *level* follows
+//! how the score compares with everybody's, falling fast and rising slowly, and its trust is that level
+//! clamped to 0..1. When learning ends and honest cosines sink to zero, levels freeze.
+//!
+//! Two rules, by how many senders are known ([`KNOWN_MIN`]): `large` divides clones' weight among them
+//! and tests for density; `small` is symmetric (a node judges itself as it judges others, so that nodes
+//! with equal views reach equal verdicts) and remembers longer. Both keep their own directions and
+//! share the levels, so a network may grow or shrink across the border.
+//!
+//! The sketch is keyed with a secret of this node: nobody can craft a delta that cancels in it. The
+//! table is bounded; the sender unheard for longest makes room. Nothing here bans: it weighs.
+
+mod large;
+mod sketch;
+mod small;
+
+use std::collections::BTreeMap;
+
+use bincode::{Decode, Encode};
+
+pub(crate) use self::sketch::{SKETCH, Sketcher};
+use crate::id::NodeId;
+use crate::layout::BLOCK_COUNT_MAX;
+use crate::state::median;
+
+/// Most senders remembered (a guess: 64 nodes need 63, and 256 of them are 4 MiB at most).
+pub const SENDERS_MAX: usize = 256;
+/// Known senders from which the large-network rule holds (ROBUST: KMIN).
+pub const KNOWN_MIN: usize = 12;
+/// Rounds before anybody is judged.
+const GRACE_ROUNDS: u64 = 3;
+/// A sender unheard for so many rounds no longer counts as known when the rule is chosen, though its
+/// level is kept (a guess: at s = 8 of 256 an author is heard every 32 rounds).
+const ACTIVE_ROUNDS: u64 = 128;
+/// Where a sender's level starts under the large rule: half trusted.
+const NEWCOMER_LARGE: f32 = -2.5;
+/// Where it starts under the small rule: trusted.
+const NEWCOMER_SMALL: f32 = 0.0;
+/// Bounds of levels and of the density level.
+const LEVEL: (f32, f32) = (-6.0, 2.0);
+const DENSITY: (f32, f32) = (-2.0, 12.0);
+
+/// One value for each trust block; those past the layout's block count stay zero.
+type PerBlock = [f32; BLOCK_COUNT_MAX];
+
+/// What is remembered of one sender, or of oneself.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+struct Track {
+    /// Direction under the large rule: EMA of unit sketches, block after block. Empty until heard.
+    quick: Vec<f32>,
+    /// Direction under the small rule: decaying sum of clipped sketches. Empty where never needed.
+    long: Vec<f32>,
+    /// L: how the score has compared with everybody's.
+    level: PerBlock,
+    /// S: cosine to the trusted centre, when last heard.
+    score: PerBlock,
+    /// A: how much company this direction has; a clone has much.
+    company: PerBlock,
+    /// P: squared company over all blocks.
+    density: f32,
+    /// Ld: how that density has compared with everybody's.
+    density_level: f32,
+    /// The receiver's round when last heard.
+    heard_at: u64,
+}
+
+impl Track {
+    fn newcomer(level: f32) -> Self {
+        Self { level: [level; BLOCK_COUNT_MAX], ..Self::default() }
+    }
+
+    /// Trust by levels alone; `blocks` is the layout's block count.
+    fn level_trust(&self, blocks: usize) -> f32 {
+        let lowest = self.level[..blocks].iter().copied().fold(LEVEL.1, f32::min);
+        (lowest + 3.0).clamp(0.0, 1.0)
+    }
+
+    /// Trust by levels and density.
+    fn trust(&self, blocks: usize) -> f32 {
+        self.level_trust(blocks) * ((7.0 - self.density_level) / 3.0).clamp(0.0, 1.0)
+    }
+}
+
+/// One body as the trust rule sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) author: NodeId,
+    /// Raw count-sketches, [`SKETCH`] numbers for each block.
+    pub(crate) sketches: Vec<f32>,
+    /// What the norm clip leaves of each block, 0 to 1.
+    pub(crate) clips: [f64; BLOCK_COUNT_MAX],
+}
+
+/// How much each body counts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    /// Whether the small, symmetric rule spoke: own deltas then count by their own trust.
+    pub(crate) symmetric: bool,
+    /// Trust in each heard body's author, in the order given.
+    pub(crate) trust: Vec<f32>,
+    /// Trust in this node itself: 1 under the large rule.
+    pub(crate) own: f32,
+}
+
+/// What a node tells a joiner about one sender.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct TrustRecord {
+    /// The sender.
+    pub peer: NodeId,
+    /// Its level in each trust block, -6 to 2; unused blocks are zero.
+    pub levels: [f32; BLOCK_COUNT_MAX],
+    /// Its density level, -2 to 12.
+    pub density: f32,
+}
+
+/// All that a node remembers about the senders it has heard.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct TrustTable {
+    blocks: usize,
+    own_id: NodeId,
+    own: Track,
+    senders: BTreeMap<NodeId, Track>,
+}
+
+impl TrustTable {
+    pub(crate) fn new(own_id: NodeId, blocks: usize) -> Self {
+        Self { blocks, own_id, own: Track::newcomer(NEWCOMER_SMALL), senders: BTreeMap::new() }
+    }
+
+    /// Whether this could be the table of this node, however it was stored.
+    pub(crate) fn is_sound(&self, own_id: NodeId, blocks: usize) -> bool {
+        let direction_ok = |direction: &Vec<f32>| {
+            (direction.is_empty() || direction.len() == blocks * SKETCH) && direction.iter().all(|value| value.is_finite())
+        };
+        let track_ok = |track: &Track| {
+            let numbers = [track.level, track.score, track.company].concat();
+            direction_ok(&track.quick)
+                && direction_ok(&track.long)
+                && numbers.iter().chain([&track.density, &track.density_level]).all(|value| value.is_finite())
+        };
+        self.blocks == blocks && self.own_id == own_id && self.senders.len() <= SENDERS_MAX && self.senders.values().chain([&self.own]).all(track_ok)
+    }
+
+    /// Forgets all directions but no level: for when the sketch's key has changed.
+    pub(crate) fn forget_directions(&mut self) {
+        for track in self.senders.values_mut().chain([&mut self.own]) {
+            (track.quick, track.long) = (Vec::new(), Vec::new());
+        }
+    }
+
+    /// Takes in one round's bodies and judges their authors.
+    ///
+    /// `heard` is sorted by author and holds none by this node; `live` counts the run's live authors,
+    /// this node included.
+    pub(crate) fn judge(&mut self, round: u64, live: usize, heard: &[Heard], own: Option<&Heard>) -> Verdict {
+        let active = |track: &Track| round.saturating_sub(track.heard_at) < ACTIVE_ROUNDS;
+        let known_before = self.senders.values().filter(|track| active(track)).count();
+        let newcomer = if known_before.max(live.saturating_sub(1)) < KNOWN_MIN { NEWCOMER_SMALL } else { NEWCOMER_LARGE };
+        self.note(round, newcomer, heard);
+        let known = self.senders.values().filter(|track| active(track)).count();
+        // A newcomer to a large network has heard few yet: it waits, and does not take it for a small one.
+        let symmetric = known.max(live.saturating_sub(1)) < KNOWN_MIN;
+        self.extend_quick(heard);
+        if symmetric {
+            self.extend_long(heard, own);
+            small::judge(self, round, heard, own.is_some());
+        } else {
+            self.own.long = Vec::new();
+            self.senders.values_mut().for_each(|track| track.long = Vec::new());
+            large::judge(self, heard);
+        }
+        let unjudged = round < GRACE_ROUNDS || (!symmetric && known < KNOWN_MIN);
+        let trust_of = |track: &Track| match (unjudged, symmetric) {
+            (true, _) => 1.0,
+            (false, true) => track.level_trust(self.blocks),
+            (false, false) => track.trust(self.blocks),
+        };
+        let trust = heard.iter().map(|heard| self.senders.get(&heard.author).map_or(1.0, trust_of)).collect();
+        Verdict { symmetric, trust, own: if symmetric { trust_of(&self.own) } else { 1.0 } }
+    }
+
+    /// Makes sure that every author has a track, at the cost of those unheard for longest.
+    fn note(&mut self, round: u64, newcomer: f32, heard: &[Heard]) {
+        for heard in heard {
+            if !self.senders.contains_key(&heard.author) && self.senders.len() >= SENDERS_MAX {
+                let oldest = self.senders.iter().min_by_key(|(id, track)| (track.heard_at, **id)).map(|(id, _)| *id);
+                oldest.and_then(|id| self.senders.remove(&id));
+            }
+            let track = self.senders.entry(heard.author).or_insert_with(|| Track::newcomer(newcomer));
+            track.heard_at = round;
+        }
+    }
+
+    fn extend_quick(&mut self, heard: &[Heard]) {
+        for heard in heard {
+            let unit = sketch::unit(&heard.sketches);
+            let Some(track) = self.senders.get_mut(&heard.author) else { continue };
+            if track.quick.is_empty() {
+                track.quick = unit;
+            } else {
+                track.quick.iter_mut().zip(unit).for_each(|(slot, value)| *slot = 0.8 * *slot + 0.2 * value);
+            }
+        }
+    }
+
+    fn extend_long(&mut self, heard: &[Heard], own: Option<&Heard>) {
+        let extend = |track: &mut Track, heard: &Heard| {
+            track.long.resize(heard.sketches.len(), 0.0);
+            for (b, (slots, sketch)) in track.long.chunks_mut(SKETCH).zip(heard.sketches.chunks(SKETCH)).enumerate() {
+                let clip = heard.clips[b] as f32;
+                slots.iter_mut().zip(sketch).for_each(|(slot, value)| *slot = 0.97 * *slot + clip * value);
+            }
+        };
+        for heard in heard {
+            if let Some(track) = self.senders.get_mut(&heard.author) {
+                extend(track, heard);
+            }
+        }
+        if let Some(heard) = own {
+            extend(&mut self.own, heard);
+        }
+    }
+
+    /// What this node thinks of all the senders it knows, by id: at most [`SENDERS_MAX`].
+    pub(crate) fn export(&self) -> Vec<TrustRecord> {
+        let record = |(&peer, track): (&NodeId, &Track)| TrustRecord { peer, levels: track.level, density: track.density_level };
+        self.senders.iter().map(record).collect()
+    }
+
+    /// Takes over what several donors think: for every sender named by most of them, the median of
+    /// their levels. What this node has seen itself is not overruled.
+    pub(crate) fn import(&mut self, donors: &[Vec<TrustRecord>]) {
+        let mut opinions: BTreeMap<NodeId, Vec<TrustRecord>> = BTreeMap::new();
+        for donor in donors {
+            // A donor names a sender once; of a second opinion nothing is kept.
+            let sound = |record: &&TrustRecord| record.levels.iter().chain([&record.density]).all(|value| value.is_finite());
+            let records: BTreeMap<NodeId, TrustRecord> = donor.iter().take(SENDERS_MAX).filter(sound).map(|record| (record.peer, *record)).collect();
+            for (peer, record) in records {
+                opinions.entry(peer).or_default().push(record);
+            }
+        }
+        for (peer, records) in opinions {
+            let named_by_most = records.len() * 2 > donors.len();
+            if !named_by_most || peer == self.own_id || self.senders.contains_key(&peer) || self.senders.len() >= SENDERS_MAX {
+                continue;
+            }
+            let middle = |of: &dyn Fn(&TrustRecord) -> f32| median(&mut records.iter().map(|record| f64::from(of(record))).collect::<Vec<_>>()) as f32;
+            let mut track = Track::newcomer(NEWCOMER_LARGE);
+            for (b, level) in track.level.iter_mut().enumerate() {
+                *level = middle(&|record| record.levels[b]).clamp(LEVEL.0, LEVEL.1);
+            }
+            track.density_level = middle(&|record| record.density).clamp(DENSITY.0, DENSITY.1);
+            self.senders.insert(peer, track);
+        }
+    }
+}
+
+/// Median and median absolute deviation.
+fn median_and_mad(values: impl Iterator<Item = f32>) -> (f64, f64) {
+    let mut values: Vec<f64> = values.map(f64::from).collect();
+    let middle = median(&mut values);
+    values.iter_mut().for_each(|value| *value = (*value - middle).abs());
+    (middle, median(&mut values))
+}
+
+/// One step of a level towards `z`: it falls fast and rises slowly; `freeze` 0 holds it.
+fn follow(level: &mut f32, z: f64, freeze: f64) {
+    let z = z.clamp(f64::from(LEVEL.0), f64::from(LEVEL.1)) as f32;
+    let rate = if z < *level { 0.5 } else { 0.1 };
+    *level += freeze as f32 * rate * (z - *level);
+}
