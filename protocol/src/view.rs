@@ -1,0 +1,318 @@
+//! Who is there: a bounded, expiring record of the peers of one run, and what each said last.
+//!
+//! The view decides whether an announce is news (sequence numbers only rise), how many are live,
+//! and where the run stands: the *median* of the peers' rounds, never the maximum, so that one liar
+//! moves nobody. It never fetches, never trusts, and holds at most [`PEERS_MAX`] peers.
+
+use std::collections::BTreeMap;
+
+use crate::dice::Dice;
+use crate::id::{Digest, NodeId};
+use crate::reject::Reject;
+use crate::time::{Span, Time};
+use crate::wire::Announce;
+
+/// Peers in a view. At some 200 bytes each this is 50 KB; sampling needs far fewer. Guess.
+pub const PEERS_MAX: usize = 256;
+/// Announces of one author within one of our rounds. One is usual; a node that resumes or jumps may
+/// make a few more. Guess.
+const ANNOUNCES_MAX: u8 = 8;
+/// Peers whose rounds are needed before their median is followed (ALGORITHM, step 6).
+const MEDIAN_LEAST: usize = 3;
+
+/// A group of addresses that one person can easily own (an IPv4 /24, an IPv6 /48), as the host
+/// numbers them. Loopback and private hosts have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Prefix(pub u64);
+
+/// What a peer said last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heard {
+    /// Its round.
+    pub round: u64,
+    /// Its sequence number.
+    pub seq: u64,
+    /// Examples in its shard, as claimed.
+    pub samples: u32,
+    /// Local steps of its round, as claimed.
+    pub steps: u32,
+    /// Its distance to others' slices, as claimed.
+    pub slice_rms: f32,
+    digest: Digest,
+}
+
+/// One peer as seen from here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// Whether there is a connection on which it takes part in the run.
+    pub up: bool,
+    /// Where its address lies.
+    pub prefix: Option<Prefix>,
+    /// The last announce, if any.
+    pub heard: Option<Heard>,
+    /// When it came up or was heard last.
+    pub at: Time,
+    announces: u8,
+    counted_in: u64,
+}
+
+/// The peers of one run.
+#[derive(Clone, Debug)]
+pub struct View {
+    me: NodeId,
+    dead_after: Span,
+    peers: BTreeMap<NodeId, Seen>,
+}
+
+impl View {
+    /// An empty view of `me`; peers silent for `dead_after` are no longer live.
+    #[must_use]
+    pub const fn new(me: NodeId, dead_after: Span) -> Self {
+        Self { me, dead_after, peers: BTreeMap::new() }
+    }
+
+    /// A peer has come up.
+    pub fn up(&mut self, now: Time, peer: NodeId, prefix: Option<Prefix>) {
+        if peer == self.me {
+            return;
+        }
+        let seen = self.entry(now, peer);
+        seen.up = true;
+        seen.prefix = prefix;
+        seen.at = now;
+    }
+
+    /// A peer's connection is gone. It stays live for a while: others may still bring its deltas.
+    pub fn down(&mut self, peer: &NodeId) {
+        if let Some(seen) = self.peers.get_mut(peer) {
+            seen.up = false;
+        }
+    }
+
+    /// A peer is not to be seen any more.
+    pub fn remove(&mut self, peer: &NodeId) {
+        self.peers.remove(peer);
+    }
+
+    /// Notes an announce if it is news.
+    ///
+    /// # Errors
+    /// [`Reject::Echo`], [`Reject::Replayed`], [`Reject::Equivocation`] or [`Reject::Flood`].
+    pub fn note(&mut self, now: Time, own_round: u64, announce: &Announce) -> Result<(), Reject> {
+        if announce.author == self.me {
+            return Err(Reject::Echo);
+        }
+        let seen = self.entry(now, announce.author);
+        if let Some(heard) = &seen.heard {
+            if announce.seq == heard.seq && announce.digest != heard.digest {
+                return Err(Reject::Equivocation);
+            }
+            if announce.seq <= heard.seq {
+                return Err(Reject::Replayed);
+            }
+        }
+        if seen.counted_in != own_round {
+            (seen.counted_in, seen.announces) = (own_round, 0);
+        }
+        if seen.announces >= ANNOUNCES_MAX {
+            return Err(Reject::Flood);
+        }
+        seen.announces += 1;
+        seen.at = now;
+        let Announce { round, seq, digest, samples, steps, slice_rms, .. } = *announce;
+        seen.heard = Some(Heard { round, seq, samples, steps, slice_rms, digest });
+        Ok(())
+    }
+
+    /// Forgets those that are down and long silent.
+    pub fn expire(&mut self, now: Time) {
+        let keep_for = self.dead_after.times(10);
+        self.peers.retain(|_, seen| seen.up || now.since(seen.at) < keep_for);
+    }
+
+    /// This peer, if known.
+    #[must_use]
+    pub fn get(&self, peer: &NodeId) -> Option<&Seen> {
+        self.peers.get(peer)
+    }
+
+    /// All known peers, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &Seen)> {
+        self.peers.iter()
+    }
+
+    /// Peers with a connection.
+    pub fn up_peers(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.peers.iter().filter(|(_, seen)| seen.up).map(|(&peer, _)| peer)
+    }
+
+    /// Peers that are up or were heard lately, by id.
+    pub fn live(&self, now: Time) -> impl Iterator<Item = (NodeId, &Seen)> + '_ {
+        self.peers.iter().filter(move |(_, seen)| now.since(seen.at) < self.dead_after).map(|(&peer, seen)| (peer, seen))
+    }
+
+    /// `n`: the live nodes, this one included.
+    #[must_use]
+    pub fn live_count(&self, now: Time) -> usize {
+        1 + self.live(now).count()
+    }
+
+    /// Where the run stands: the median round of the live peers that were heard; with fewer than
+    /// three of them, the lowest, which a single liar cannot raise.
+    #[must_use]
+    pub fn run_round(&self, now: Time) -> Option<u64> {
+        let mut rounds: Vec<u64> = self.live(now).filter_map(|(_, seen)| seen.heard).map(|heard| heard.round).collect();
+        rounds.sort_unstable();
+        let middle = if rounds.len() < MEDIAN_LEAST { 0 } else { (rounds.len() - 1) / 2 };
+        rounds.get(middle).copied()
+    }
+
+    /// The median of the steps that live peers did in their last rounds.
+    #[must_use]
+    pub fn median_steps(&self, now: Time) -> Option<u32> {
+        let mut steps: Vec<u32> = self.live(now).filter_map(|(_, seen)| seen.heard).map(|heard| heard.steps).collect();
+        steps.sort_unstable();
+        steps.get(steps.len() / 2).copied()
+    }
+
+    /// The median of the distances to slices that live peers report.
+    #[must_use]
+    pub fn median_slice_rms(&self, now: Time) -> Option<f32> {
+        let mut rms: Vec<f32> = self.live(now).filter_map(|(_, seen)| seen.heard).map(|heard| heard.slice_rms).collect();
+        rms.sort_unstable_by(f32::total_cmp);
+        rms.get(rms.len() / 2).copied()
+    }
+
+    /// All live peers in random order, rearranged twice. The first `s` are a round's targets.
+    ///
+    /// No two of one address prefix come before every prefix had its turn, and every other place goes
+    /// to a peer with a connection while there is one: announces cost nothing, so authors that exist
+    /// only as announces get no more than half.
+    pub fn sample(&self, now: Time, dice: &mut Dice) -> Vec<NodeId> {
+        let mut order: Vec<(NodeId, &Seen)> = self.live(now).collect();
+        dice.shuffle(&mut order);
+        let mut turns: BTreeMap<Prefix, usize> = BTreeMap::new();
+        order.sort_by_cached_key(|(_, seen)| {
+            seen.prefix.map_or(0, |prefix| {
+                let turn = turns.entry(prefix).or_default();
+                *turn += 1;
+                *turn - 1
+            })
+        });
+        let (up, rest): (Vec<_>, Vec<_>) = order.into_iter().partition(|(_, seen)| seen.up);
+        let (mut up, mut rest) = (up.into_iter(), rest.into_iter());
+        let mut sample = Vec::with_capacity(up.len() + rest.len());
+        while up.len() + rest.len() > 0 {
+            sample.extend(up.next());
+            sample.extend(rest.next());
+        }
+        sample.into_iter().map(|(peer, _)| peer).collect()
+    }
+
+    fn entry(&mut self, now: Time, peer: NodeId) -> &mut Seen {
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&peer) {
+            let oldest = self.peers.iter().min_by_key(|(_, seen)| (seen.up, seen.at)).map(|(&peer, _)| peer);
+            if let Some(oldest) = oldest {
+                self.peers.remove(&oldest);
+            }
+        }
+        self.peers.entry(peer).or_insert(Seen { up: false, prefix: None, heard: None, at: now, announces: 0, counted_in: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::RunId;
+
+    fn node(n: u32) -> NodeId {
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&n.to_le_bytes());
+        NodeId(id)
+    }
+
+    fn announce(author: NodeId, round: u64, seq: u64) -> Announce {
+        let digest = Digest::of(&seq.to_le_bytes());
+        Announce { run: RunId([0; 32]), author, round, seq, digest, body_bytes: 1, samples: 1, steps: 1, slice_rms: 0.0 }
+    }
+
+    fn view() -> View {
+        View::new(node(0), Span::from_secs(10))
+    }
+
+    #[test]
+    fn only_rising_numbers_are_news() {
+        let mut view = view();
+        let now = Time(0);
+        assert_eq!(view.note(now, 0, &announce(node(1), 5, 7)), Ok(()));
+        assert_eq!(view.note(now, 0, &announce(node(1), 5, 7)), Err(Reject::Replayed));
+        assert_eq!(view.note(now, 0, &announce(node(1), 6, 6)), Err(Reject::Replayed));
+        let two_faced = Announce { digest: Digest::of(b"other"), ..announce(node(1), 5, 7) };
+        assert_eq!(view.note(now, 0, &two_faced), Err(Reject::Equivocation));
+        assert_eq!(view.note(now, 0, &announce(node(0), 5, 7)), Err(Reject::Echo));
+        for seq in 8..15 {
+            assert_eq!(view.note(now, 0, &announce(node(1), 5, seq)), Ok(()));
+        }
+        assert_eq!(view.note(now, 0, &announce(node(1), 5, 15)), Err(Reject::Flood));
+        assert_eq!(view.note(now, 1, &announce(node(1), 6, 16)), Ok(()), "a new round, a new allowance");
+    }
+
+    #[test]
+    fn one_liar_does_not_move_the_run() {
+        let mut view = view();
+        let now = Time(0);
+        assert_eq!(view.run_round(now), None);
+        view.note(now, 0, &announce(node(1), u64::MAX, 1)).unwrap();
+        view.note(now, 0, &announce(node(2), 4, 1)).unwrap();
+        assert_eq!(view.run_round(now), Some(4), "of two, the lower");
+        view.note(now, 0, &announce(node(3), 5, 1)).unwrap();
+        assert_eq!(view.run_round(now), Some(5), "of three, the middle");
+        view.note(now, 0, &announce(node(4), 6, 1)).unwrap();
+        assert_eq!(view.run_round(now), Some(5), "of four, the lower middle");
+    }
+
+    #[test]
+    fn the_silent_are_dead_and_the_flood_is_bounded() {
+        let mut view = view();
+        view.up(Time(0), node(1), None);
+        assert_eq!(view.live_count(Time(0)), 2);
+        let later = Time(0) + Span::from_secs(10);
+        assert_eq!(view.live_count(later), 1);
+        for n in 2..5_000 {
+            view.note(later, 0, &announce(node(n), 0, 1)).unwrap();
+        }
+        assert_eq!(view.iter().count(), PEERS_MAX);
+        assert!(view.get(&node(1)).is_some(), "who is connected is not pushed out by who is not");
+        view.down(&node(1));
+        view.expire(later + Span::from_secs(1_000));
+        assert_eq!(view.iter().count(), 0);
+    }
+
+    #[test]
+    fn made_up_authors_get_half_the_places_at_most() {
+        let mut view = view();
+        for n in 1..=4 {
+            view.up(Time(0), node(n), None);
+        }
+        for n in 5..200 {
+            view.note(Time(0), 0, &announce(node(n), 0, 1)).unwrap();
+        }
+        let sample = view.sample(Time(0), &mut Dice::new(&[3; 32]));
+        assert_eq!(sample.len(), 199);
+        assert!((1..=4).all(|n| sample[..8].contains(&node(n))));
+    }
+
+    #[test]
+    fn a_sample_spreads_over_prefixes() {
+        let mut view = view();
+        for n in 1..=20 {
+            view.up(Time(0), node(n), Some(Prefix(if n <= 16 { 1 } else { u64::from(n) })));
+        }
+        for seed in 0..20 {
+            let sample = view.sample(Time(0), &mut Dice::new(&[seed; 32]));
+            assert_eq!(sample.len(), 20);
+            let crowd = sample[..5].iter().filter(|&&peer| (1..=16).any(|n| node(n) == peer)).count();
+            assert_eq!(crowd, 1, "sixteen neighbours get one place of five");
+        }
+    }
+}
