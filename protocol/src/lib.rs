@@ -7,10 +7,10 @@
 //! # The journey of a delta
 //!
 //! ```text
-//!  host: local steps ──> Replica::publish ──> body, Digest ──> Peer: seal(Announce) ──> gossip
+//!  host: local steps ──> Desk::publish ─────> body, Digest ──> Peer: seal(Announce) ──> gossip
 //!                          residual ^                                                     │
 //!                                   └── what was not sent                                 v
-//!  weights <── Replica::apply <── Admitted <── Codec::decode <── body <── fetch <── Verified<Announce>
+//!  weights <── Desk::apply <── Admitted <── Codec::decode <── body <── fetch <── Verified<Announce>
 //! ```
 //!
 //! One direction, one type a room, each made only by the room before it: [`seal::open`] alone makes
@@ -18,11 +18,12 @@
 //! ([`standing`], trust) and the residual.
 //!
 //! Two halves meet in the host. [`peer::Peer`] holds digests and headers and decides *what happens*:
-//! when to train, publish, fetch, mix, copy. The replica holds vectors and computes *what it comes
+//! when to train, publish, fetch, mix, copy. [`desk::Desk`] holds vectors and computes *what it comes
 //! to*. `docs/PROTOCOL.md` has the numbered rules that the code cites.
 
 pub mod body;
 pub mod delta;
+pub mod desk;
 pub mod dice;
 pub mod fetch;
 pub mod id;
