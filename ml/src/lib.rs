@@ -9,6 +9,7 @@
 //! not computed here, but for the initial weights and the ways to divide data, which are the same
 //! everywhere by construction. burn does the tensors' work and does not show in this interface.
 
+pub mod data;
 mod flat;
 mod layout;
 mod model;
@@ -17,6 +18,7 @@ mod section;
 mod seed;
 mod task;
 
+pub use data::{DataError, Dataset, Split};
 pub use flat::WeightsError;
 pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};
 pub use model::{Mlp, ModelSpec};
