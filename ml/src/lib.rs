@@ -10,19 +10,27 @@
 //! everywhere by construction. burn does the tensors' work and does not show in this interface.
 
 pub mod data;
+mod device;
+mod eval;
 mod flat;
 mod layout;
+mod loss;
 mod model;
 mod optimizer;
+mod order;
 mod partition;
 mod section;
 mod seed;
 mod task;
+mod train;
 
 pub use data::{DataError, Dataset, Split};
+pub use device::{Device, DeviceError};
+pub use eval::{EvalError, Metrics, evaluate};
 pub use flat::WeightsError;
 pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};
 pub use model::{Mlp, ModelSpec};
 pub use optimizer::OptimizerSpec;
 pub use partition::{Partition, PartitionError};
 pub use task::{Task, TaskError};
+pub use train::{StateError, TrainError, TrainReport, Trainer};
