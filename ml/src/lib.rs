@@ -19,6 +19,7 @@ mod model;
 mod optimizer;
 mod order;
 mod partition;
+pub mod safetensors;
 mod section;
 mod seed;
 mod task;
