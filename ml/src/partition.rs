@@ -66,8 +66,9 @@ impl Partition {
     /// For each node the examples that are its own: ascending indices, no example twice, none left
     /// out. The same arguments give the same answer.
     ///
-    /// No node is left with fewer than 10 examples (or half the mean, if that is less, but one): a
-    /// node that draws fewer takes random examples, one at a time, from whichever node has most.
+    /// Every node is left with at least 10 examples or half the mean, whichever is less, and always
+    /// with one: a node that draws fewer takes random examples, one at a time, from whichever node
+    /// has most.
     /// Flower draws anew until all have enough, which for many nodes and a small alpha never ends.
     ///
     /// # Errors
