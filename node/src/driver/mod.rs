@@ -1,0 +1,297 @@
+//! The driver: the node's one loop, and the only `select!`.
+//!
+//! ```text
+//!  Network ──event──>  translate ──Input──>  Peer  ──Output──>  carry out ──> Network, Learner, Store
+//!     ^                                        ^                                  │
+//!     └────────────────────────────────────────┴────────── Report <───────────────┘
+//! ```
+//! Wait, translate, handle, drain; nothing in here decides anything about the run. Outputs are
+//! carried out in order, and a sequence number is on the disk before the announce that carries it
+//! leaves. The loop itself never trains, mixes or waits.
+
+mod carry;
+mod snapshot;
+mod translate;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use shoal_protocol::fetch::AskId;
+use shoal_protocol::id::{Digest, NodeId};
+use shoal_protocol::peer::{Config, Input, Outbox, Peer, ReplyId, Resume, TicketId};
+use shoal_protocol::time::Time;
+use shoal_protocol::wire::REQUEST_BYTES_MAX;
+use tokio::sync::{mpsc, watch};
+
+use crate::api::Snapshot;
+use crate::learner::{Final, Learner, Mixed, Order, Report, SharedStore};
+use crate::swarm::{GossipTicket, Network, NetworkEvent, ReplyHandle, RequestTicket};
+
+/// How often the status that others may ask for is renewed.
+const STATUS_EVERY: Duration = Duration::from_millis(250);
+/// How often the addresses of peers are written down for the next start. Guess.
+const REMEMBER_EVERY: Duration = Duration::from_secs(15);
+/// Longest wait for the learner to finish a step, save and stop.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// Peers' requests that wait for the desk. One more is declined.
+const REPLIES_MAX: usize = 64;
+
+/// What the driver is made of. Every part is ready when it starts.
+pub struct Parts {
+    /// The network, listening.
+    pub network: Network,
+    /// The learner's threads.
+    pub learner: Learner,
+    /// What they report.
+    pub reports: mpsc::UnboundedReceiver<Report>,
+    /// Where sequence numbers are reserved; `None` for a node whose identity dies with it.
+    pub store: Option<SharedStore>,
+    /// What the machine is told.
+    pub machine: Config,
+    /// Where a checkpoint left off.
+    pub resume: Option<Resume>,
+    /// Where the status goes.
+    pub status: watch::Sender<Snapshot>,
+    /// Where a demo watches rounds go by.
+    pub progress: Option<mpsc::UnboundedSender<Progress>>,
+}
+
+/// What a demo sees of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// A round is mixed.
+    Mixed {
+        /// Rounds mixed.
+        round: u64,
+        /// Peers heard in it.
+        heard: usize,
+        /// Bytes sent since the start, everything counted.
+        sent_bytes: u64,
+        /// Of it announces, bodies and state that this node authored or served.
+        payload_bytes: u64,
+    },
+    /// The weights were tried.
+    Evaluated {
+        /// Rounds mixed before.
+        round: u64,
+        /// Share of the test set that is right.
+        accuracy: f64,
+    },
+    /// All rounds are done.
+    Finished,
+}
+
+/// Why a node ended otherwise than asked to.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum DriverError {
+    /// The threads that train are gone.
+    #[error("the training threads stopped unexpectedly")]
+    #[diagnostic(code(shoal::driver::learner), help("the log says why; what was saved last is safe, start the node again"))]
+    Learner,
+    /// The learner did not stop in time.
+    #[error("the node could not save its last rounds within 20 seconds")]
+    #[diagnostic(code(shoal::driver::stop), help("what was saved before is safe; check the disk, then start the node again"))]
+    Stop,
+}
+
+/// One running node.
+pub struct Driver {
+    network: Network,
+    learner: Learner,
+    reports: mpsc::UnboundedReceiver<Report>,
+    store: Option<SharedStore>,
+    peer: Peer,
+    started: Instant,
+    tickets: BTreeMap<TicketId, GossipTicket>,
+    next_id: u64,
+    asks: BTreeMap<RequestTicket, AskId>,
+    replies: BTreeMap<ReplyId, ReplyHandle>,
+    own_body: Option<(Digest, Vec<u8>)>,
+    /// A reservation that failed: nothing is published until it is made good.
+    unreserved: Option<u64>,
+    payload_bytes: u64,
+    answers_from: BTreeMap<NodeId, u64>,
+    mixed: Option<Mixed>,
+    accuracy: Option<f64>,
+    trouble: Option<String>,
+    names: Names,
+    status: watch::Sender<Snapshot>,
+    progress: Option<mpsc::UnboundedSender<Progress>>,
+}
+
+/// What of the spec the status names.
+struct Names {
+    network: String,
+    run: String,
+    name: String,
+}
+
+impl Driver {
+    /// A driver whose machine has taken its first decisions.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let names = Names {
+            network: parts.machine.network.clone(),
+            run: parts.machine.spec.run_id().to_string(),
+            name: parts.machine.spec.name().to_owned(),
+        };
+        let mut out = Outbox::new();
+        let peer = Peer::new(parts.machine, Time(0), parts.resume, &mut out);
+        let mut driver = Self {
+            network: parts.network,
+            learner: parts.learner,
+            reports: parts.reports,
+            store: parts.store,
+            peer,
+            started: Instant::now(),
+            tickets: BTreeMap::new(),
+            next_id: 0,
+            asks: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            own_body: None,
+            unreserved: None,
+            payload_bytes: 0,
+            answers_from: BTreeMap::new(),
+            mixed: None,
+            accuracy: None,
+            trouble: None,
+            names,
+            status: parts.status,
+            progress: parts.progress,
+        };
+        driver.carry_out(out);
+        driver
+    }
+
+    /// Runs until `stop` says so (or its sender is gone), then saves and leaves.
+    ///
+    /// # Errors
+    /// [`DriverError`] if the training threads are gone or do not stop.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<Final, DriverError> {
+        let mut status = tokio::time::interval(STATUS_EVERY);
+        let mut remember = tokio::time::interval(REMEMBER_EVERY);
+        loop {
+            let wake = self.peer.next_wake(self.now()).map(|at| self.instant(at));
+            tokio::select! {
+                event = self.network.next_event() => self.on_event(event),
+                report = self.reports.recv() => match report {
+                    Some(Report::Stopped(_)) | None => return Err(DriverError::Learner),
+                    Some(report) => self.on_report(report),
+                },
+                () = tokio::time::sleep_until(wake.unwrap_or(self.started).into()), if wake.is_some() => self.feed(Input::Tick),
+                _ = status.tick() => self.tell_status(false),
+                _ = remember.tick() => self.remember_peers(),
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        self.stop().await
+    }
+
+    /// Finishes what the learner has under way, saves, and leaves.
+    async fn stop(mut self) -> Result<Final, DriverError> {
+        self.tell_status(true);
+        self.remember_peers();
+        self.learner.order(Order::Stop);
+        let last = async {
+            while let Some(report) = self.reports.recv().await {
+                if let Report::Stopped(last) = report {
+                    return Some(*last);
+                }
+            }
+            None
+        };
+        tokio::time::timeout(STOP_WITHIN, last).await.map_err(|_| DriverError::Stop)?.ok_or(DriverError::Learner)
+    }
+
+    fn now(&self) -> Time {
+        Time(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The machine's time on this host's clock.
+    fn instant(&self, at: Time) -> Instant {
+        self.started + at.since(Time(0)).to_std()
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut out = Outbox::new();
+        self.peer.handle(self.now(), input, &mut out);
+        self.carry_out(out);
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn on_event(&mut self, event: NetworkEvent) {
+        match event {
+            NetworkEvent::Gossip { ticket, source, data } => {
+                let id = TicketId(self.next_id());
+                self.tickets.insert(id, ticket);
+                self.feed(Input::Gossip { ticket: id, from: source, frame: data });
+            }
+            NetworkEvent::PeerUp { peer, prefix } => {
+                tracing::info!(peer = %peer.short(), "peer up");
+                self.feed(Input::PeerUp { peer, prefix: prefix.map(translate::prefix) });
+            }
+            NetworkEvent::PeerDown { peer } => {
+                tracing::info!(peer = %peer.short(), "peer down");
+                self.feed(Input::PeerDown { peer });
+            }
+            NetworkEvent::Request { peer, bytes, reply } => {
+                // Dropping the handle declines: a peer that floods gets no queue of its own. One byte
+                // more than a request has is let in so that the machine can say what is wrong with it.
+                if self.replies.len() < REPLIES_MAX && bytes.len() <= REQUEST_BYTES_MAX + 1 {
+                    let id = ReplyId(self.next_id());
+                    self.replies.insert(id, reply);
+                    self.feed(Input::Request { reply: id, from: peer, bytes });
+                }
+            }
+            NetworkEvent::Response { ticket, peer, result } => {
+                let Some(ask) = self.asks.remove(&ticket) else { return };
+                if let Ok(bytes) = &result {
+                    *self.answers_from.entry(peer).or_default() += bytes.len() as u64;
+                }
+                self.feed(Input::Answer { ask, result: result.map_err(|error| translate::failure(&error)) });
+            }
+            NetworkEvent::Listening { address } => {
+                tracing::info!(%address, "listening");
+                self.tell_status(false);
+            }
+            NetworkEvent::ListenFailed { addresses, reason } => {
+                tracing::warn!(?addresses, %reason, "no longer listening");
+            }
+        }
+    }
+
+    fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Input(input) => self.feed(input),
+            Report::OwnBody(digest, body) => self.own_body = Some((digest, body)),
+            Report::Reply(reply, response) => self.reply(reply, &response),
+            Report::Mixed(mixed) => {
+                tracing::debug!(round = mixed.round, heard = mixed.heard, "mixed");
+                let (sent_bytes, _) = self.network.byte_counts();
+                let Mixed { round, heard, .. } = mixed;
+                self.tell(Progress::Mixed { round, heard, sent_bytes, payload_bytes: self.payload_bytes });
+                self.mixed = Some(mixed);
+            }
+            Report::Evaluated { round, metrics } => {
+                self.accuracy = Some(metrics.accuracy);
+                self.tell(Progress::Evaluated { round, accuracy: metrics.accuracy });
+            }
+            Report::Trouble(what) => {
+                tracing::warn!("{what}");
+                self.trouble = Some(what);
+            }
+            Report::Stopped(_) => {}
+        }
+    }
+
+    fn tell(&self, progress: Progress) {
+        if let Some(listener) = &self.progress {
+            // A demo that was stopped listens no longer.
+            let _ = listener.send(progress);
+        }
+    }
+}
