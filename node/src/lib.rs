@@ -1,1 +1,3 @@
-
+//! The Shoal node: the real world around the protocol.
+pub mod identity;
+pub mod swarm;
