@@ -219,8 +219,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("node");
         let names: Vec<NodeId> = std::thread::scope(|scope| {
-            let started: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| Identity::load_or_create(&dir).unwrap().node_id())).collect();
+            let started: Vec<_> = (0..8).map(|_| scope.spawn(|| Identity::load_or_create(&dir).unwrap().node_id())).collect();
             started.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(names.iter().all(|name| *name == names[0]));

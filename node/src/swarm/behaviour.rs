@@ -38,8 +38,7 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages that wait for one slow peer (libp2p: 5,000, which are 320 MB of full frames).
 const QUEUE_MAX: usize = 64;
 
-type Gossipsub =
-    gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>>;
+type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>>;
 
 /// Everything a node does on its connections. The order matters: who is refused by an earlier field
 /// is never seen by a later one.
@@ -145,8 +144,8 @@ fn gossip(config: &NetworkConfig, topic: &IdentTopic) -> Result<Gossipsub, Netwo
         max_subscribed_topics: 1,
         max_subscriptions_per_request: 64,
     };
-    let mut gossip =
-        Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, settings, filter).map_err(|e| failed(e.to_owned()))?;
+    let mut gossip = Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, settings, filter)
+        .map_err(|e| failed(e.to_owned()))?;
     let (params, thresholds) = score(topic);
     gossip.with_peer_score(params, thresholds).map_err(failed)?;
     gossip.subscribe(topic).map_err(|error| failed(error.to_string()))?;
@@ -196,4 +195,3 @@ fn score(topic: &IdentTopic) -> (PeerScoreParams, PeerScoreThresholds) {
     };
     (params, thresholds)
 }
-

@@ -144,9 +144,8 @@ impl NetworkConfig {
     /// A node that listens on loopback, TCP and QUIC, ports chosen by the system, and calls nobody.
     #[must_use]
     pub fn new(network: NetworkName, run: RunId) -> Self {
-        let loopback = |rest: &str| {
-            format!("/ip4/127.0.0.1{rest}").parse().unwrap_or_else(|_| unreachable!("a constant address"))
-        };
+        let loopback =
+            |rest: &str| format!("/ip4/127.0.0.1{rest}").parse().unwrap_or_else(|_| unreachable!("a constant address"));
         Self {
             network,
             run,

@@ -81,16 +81,7 @@ struct Failure {
 
 impl Discovery {
     pub(super) fn new(target: usize, now: Instant) -> Self {
-        Self {
-            target,
-            rung: 0,
-            next_at: now,
-            ticks: 0,
-            announced: 0,
-            announce_at: now,
-            looking: false,
-            failures: HashMap::new(),
-        }
+        Self { target, rung: 0, next_at: now, ticks: 0, announced: 0, announce_at: now, looking: false, failures: HashMap::new() }
     }
 
     /// When [`Discovery::tick`] has something to do.

@@ -11,8 +11,8 @@ use std::time::Instant;
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::swarm::{
-    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm, dummy,
+    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
+    ToSwarm, dummy,
 };
 use libp2p::{Multiaddr, PeerId};
 
@@ -119,9 +119,9 @@ impl NetworkBehaviour for Gate {
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        self.closing.pop_front().map_or(Poll::Pending, |peer_id| {
-            Poll::Ready(ToSwarm::CloseConnection { peer_id, connection: CloseConnection::All })
-        })
+        self.closing
+            .pop_front()
+            .map_or(Poll::Pending, |peer_id| Poll::Ready(ToSwarm::CloseConnection { peer_id, connection: CloseConnection::All }))
     }
 }
 

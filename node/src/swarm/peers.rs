@@ -194,11 +194,7 @@ mod tests {
     use libp2p::core::transport::PortUse;
 
     fn dialed(address: &str) -> ConnectedPoint {
-        ConnectedPoint::Dialer {
-            address: address.parse().unwrap(),
-            role_override: Endpoint::Dialer,
-            port_use: PortUse::New,
-        }
+        ConnectedPoint::Dialer { address: address.parse().unwrap(), role_override: Endpoint::Dialer, port_use: PortUse::New }
     }
 
     #[test]

@@ -73,10 +73,9 @@ impl Network {
                 continue;
             }
             let opts = match peer {
-                Some(peer) => DialOpts::peer_id(peer)
-                    .condition(PeerCondition::DisconnectedAndNotDialing)
-                    .addresses(vec![address])
-                    .build(),
+                Some(peer) => {
+                    DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).addresses(vec![address]).build()
+                }
                 None => DialOpts::unknown_peer_id().address(address).build(),
             };
             self.dial(opts);

@@ -13,9 +13,9 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::{Keypair, PeerId};
 use libp2p::{Multiaddr, noise, quic, tcp, yamux};
 
+use super::NetworkError;
 use super::address::{TransportKind, ip_of, port_of, transport_of};
 use super::count::{ByteCounts, Counted};
-use super::NetworkError;
 
 /// Streams at a time on one connection. Gossip, Kademlia, identify, ping and the bounded requests
 /// use fewer than 32; the rest is room for another implementation's habits.
@@ -49,9 +49,8 @@ pub(super) fn build(key: &Keypair, counts: &Arc<ByteCounts>) -> Result<Boxed<(Pe
     config.max_stream_data = QUIC_STREAM_BYTES;
     config.max_connection_data = QUIC_CONNECTION_BYTES;
     let quic_counts = Arc::clone(counts);
-    let quic = quic::tokio::Transport::new(config).map(move |(peer, connection), _| {
-        (peer, StreamMuxerBox::new(Counted::new(connection, Arc::clone(&quic_counts))))
-    });
+    let quic = quic::tokio::Transport::new(config)
+        .map(move |(peer, connection), _| (peer, StreamMuxerBox::new(Counted::new(connection, Arc::clone(&quic_counts)))));
     Ok(tcp.or_transport(quic).map(|either, _| either.into_inner()).boxed())
 }
 

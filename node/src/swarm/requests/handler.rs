@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use libp2p::StreamProtocol;
 use libp2p::core::upgrade::ReadyUpgrade;
 use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound};
 use libp2p::swarm::{ConnectionHandler, ConnectionHandlerEvent, Stream, StreamUpgradeError, SubstreamProtocol};
-use libp2p::StreamProtocol;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -172,10 +172,7 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, Ask, Self::ToBehaviour>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, Ask, Self::ToBehaviour>> {
         if let Poll::Ready(Some(answered)) = self.asking.poll_next_unpin(cx) {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(answered));
         }
@@ -192,8 +189,8 @@ impl ConnectionHandler for Handler {
                 continue;
             }
             self.opening += 1;
-            let protocol = SubstreamProtocol::new(ReadyUpgrade::new(self.protocol.clone()), ask)
-                .with_timeout(self.bounds.serve_timeout);
+            let protocol =
+                SubstreamProtocol::new(ReadyUpgrade::new(self.protocol.clone()), ask).with_timeout(self.bounds.serve_timeout);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
         }
         Poll::Pending

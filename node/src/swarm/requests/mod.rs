@@ -175,13 +175,7 @@ impl Behaviour {
     }
 
     /// Asks a peer, dialling it if need be.
-    pub(super) fn ask(
-        &mut self,
-        peer: PeerId,
-        request: Vec<u8>,
-        response_bytes_max: usize,
-        timeout: Duration,
-    ) -> RequestTicket {
+    pub(super) fn ask(&mut self, peer: PeerId, request: Vec<u8>, response_bytes_max: usize, timeout: Duration) -> RequestTicket {
         let ticket = self.next_ticket();
         let refused = if request.len() > REQUEST_BYTES_MAX {
             Some(RequestError::RequestTooLong(request.len()))
