@@ -1,0 +1,197 @@
+//! The libp2p behaviours of a node and how each is bounded. THREATS.md lists the defaults that are
+//! changed here and why; rust-libp2p ships most of them open.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::gossipsub::{
+    self, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
+    TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
+};
+use libp2p::identity::{Keypair, PeerId};
+use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{identify, kad, mdns, memory_connection_limits, ping};
+
+use super::NetworkError;
+use super::config::{AGENT, ConnectionBounds, NetworkConfig};
+use super::discovery::{ANNOUNCE_PERIOD, RECORD_LIFE};
+use super::gate::Gate;
+use super::requests;
+
+/// Longest gossip frame, bytes. Bodies that would not fit travel by digest.
+pub const GOSSIP_BYTES_MAX: usize = 64 * 1_024;
+/// Bytes of a message id.
+const MESSAGE_ID_BYTES: usize = 20;
+/// Longest Kademlia packet: [`PROVIDERS_MAX`] records with their addresses fit, so nobody can make
+/// an answer too long to be read by filling a key's list.
+const KAD_PACKET_BYTES: usize = 64 * 1_024;
+/// Provider records kept for one run.
+const PROVIDERS_MAX: usize = 64;
+/// Runs whose provider records are kept: 64 x 64 records of at most 1 kB are 4 MB at the worst.
+const PROVIDED_KEYS_MAX: usize = 64;
+/// A single Kademlia query; a peer that is silent must not hold up a lookup for a minute.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages that wait for one slow peer (libp2p: 5,000, which are 320 MB of full frames).
+const QUEUE_MAX: usize = 64;
+
+type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>>;
+
+/// Everything a node does on its connections. The order matters: who is refused by an earlier field
+/// is never seen by a later one.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    pub(super) gate: Gate,
+    limits: connection_limits::Behaviour,
+    memory: Toggle<memory_connection_limits::Behaviour>,
+    pub(super) requests: requests::Behaviour,
+    pub(super) gossip: Gossipsub,
+    pub(super) kad: kad::Behaviour<MemoryStore>,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    mdns: Toggle<mdns::tokio::Behaviour>,
+}
+
+impl Behaviour {
+    pub(super) fn new(config: &NetworkConfig, key: &Keypair, topic: &IdentTopic) -> Result<Self, NetworkError> {
+        let public = key.public();
+        let peer = public.to_peer_id();
+        let identify = identify::Config::new(config.network.protocol("id").to_string(), public)
+            .with_agent_version(AGENT.to_owned())
+            .with_push_listen_addr_updates(true)
+            .with_cache_size(0);
+        let memory = config.connections.process_bytes_max.map(memory_connection_limits::Behaviour::with_max_bytes);
+        let mdns = if config.mdns {
+            Some(mdns::tokio::Behaviour::new(mdns::Config::default(), peer).map_err(NetworkError::Mdns)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            gate: Gate::default(),
+            limits: connection_limits::Behaviour::new(limits(&config.connections)),
+            memory: memory.into(),
+            requests: requests::Behaviour::new(config.network.protocol("sync"), config.requests.clone()),
+            gossip: gossip(config, topic)?,
+            kad: kademlia(config, peer),
+            identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::default(),
+            mdns: mdns.into(),
+        })
+    }
+}
+
+fn limits(bounds: &ConnectionBounds) -> ConnectionLimits {
+    ConnectionLimits::default()
+        .with_max_pending_incoming(Some(bounds.pending_in))
+        .with_max_pending_outgoing(Some(bounds.pending_out))
+        .with_max_established_incoming(Some(bounds.established_in))
+        .with_max_established_outgoing(Some(bounds.established_out))
+        .with_max_established_per_peer(Some(bounds.per_peer))
+        .with_max_established(Some(bounds.total))
+}
+
+fn kademlia(config: &NetworkConfig, peer: PeerId) -> kad::Behaviour<MemoryStore> {
+    let store = MemoryStoreConfig {
+        max_records: 0,
+        max_value_bytes: 0,
+        max_providers_per_key: PROVIDERS_MAX,
+        max_provided_keys: PROVIDED_KEYS_MAX,
+    };
+    let mut kad = kad::Config::new(config.network.protocol("kad"));
+    kad.set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .disjoint_query_paths(true)
+        .set_query_timeout(QUERY_TIMEOUT)
+        .set_max_packet_size(KAD_PACKET_BYTES)
+        .set_caching(kad::Caching::Disabled)
+        .set_replication_interval(None)
+        .set_publication_interval(None)
+        .set_provider_record_ttl(Some(RECORD_LIFE))
+        .set_provider_publication_interval(Some(ANNOUNCE_PERIOD));
+    let mut behaviour = kad::Behaviour::with_config(peer, MemoryStore::with_config(peer, store), kad);
+    // Said outright: left alone, it would change its mind whenever an address is confirmed or lost.
+    behaviour.set_mode(Some(if config.server { kad::Mode::Server } else { kad::Mode::Client }));
+    behaviour
+}
+
+fn gossip(config: &NetworkConfig, topic: &IdentTopic) -> Result<Gossipsub, NetworkError> {
+    let failed = |error: String| NetworkError::Gossip(error);
+    let settings = gossipsub::ConfigBuilder::default()
+        // Our messages carry their author's signature inside, over run and type as well.
+        .validation_mode(ValidationMode::Anonymous)
+        .validate_messages()
+        // The same bytes are the same message, whoever sends them: nothing to forge or to vary.
+        .message_id_fn(|message| MessageId::new(&blake3::hash(&message.data).as_bytes()[..MESSAGE_ID_BYTES]))
+        .max_transmit_size(GOSSIP_BYTES_MAX)
+        .heartbeat_initial_delay(config.heartbeat / 4)
+        .heartbeat_interval(config.heartbeat)
+        .flood_publish(true)
+        // Announces are of use for a round or so; full frames in the cache are memory.
+        .history_length(4)
+        .history_gossip(2)
+        .connection_handler_queue_len(QUEUE_MAX)
+        .max_publish_messages(128)
+        .max_control_messages_sent(512)
+        // A pruned peer may be grafted again within a few heartbeats: in a small run there is nobody else.
+        .prune_backoff(Duration::from_secs(15))
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let filter = MaxCountSubscriptionFilter {
+        filter: WhitelistSubscriptionFilter(HashSet::from([topic.hash()])),
+        max_subscribed_topics: 1,
+        max_subscriptions_per_request: 64,
+    };
+    let mut gossip = Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, settings, filter)
+        .map_err(|e| failed(e.to_owned()))?;
+    let (params, thresholds) = score(topic);
+    gossip.with_peer_score(params, thresholds).map_err(failed)?;
+    gossip.subscribe(topic).map_err(|error| failed(error.to_string()))?;
+    Ok(gossip)
+}
+
+/// Peer scores for a small network (THREATS.md).
+///
+/// A rejected message costs 100 times the square of how many there were of late: one is a remark
+/// (-100), three cut the peer off from gossip (-900), five are enough not to be heard (-2,500). What
+/// a peer can earn is small beside that, so nobody saves up for an attack. Failing to deliver enough
+/// is not punished: in a run of six peers with one message a minute nobody delivers "enough".
+fn score(topic: &IdentTopic) -> (PeerScoreParams, PeerScoreThresholds) {
+    let of_topic = TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.01,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 600.0,
+        first_message_deliveries_weight: 0.1,
+        first_message_deliveries_decay: gossipsub::score_parameter_decay(Duration::from_secs(600)),
+        first_message_deliveries_cap: 100.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -100.0,
+        invalid_message_deliveries_decay: gossipsub::score_parameter_decay(Duration::from_secs(600)),
+        ..TopicScoreParams::default()
+    };
+    let params = PeerScoreParams {
+        topics: [(topic.hash(), of_topic)].into(),
+        topic_score_cap: 20.0,
+        ip_colocation_factor_weight: -10.0,
+        ip_colocation_factor_threshold: 8.0,
+        ip_colocation_factor_whitelist: [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].into(),
+        behaviour_penalty_weight: -10.0,
+        behaviour_penalty_threshold: 6.0,
+        behaviour_penalty_decay: gossipsub::score_parameter_decay(Duration::from_secs(600)),
+        decay_to_zero: 0.01,
+        retain_score: Duration::from_secs(3_600),
+        ..PeerScoreParams::default()
+    };
+    let thresholds = PeerScoreThresholds {
+        gossip_threshold: -500.0,
+        publish_threshold: -1_000.0,
+        graylist_threshold: -2_500.0,
+        accept_px_threshold: 10.0,
+        opportunistic_graft_threshold: 1.0,
+    };
+    (params, thresholds)
+}

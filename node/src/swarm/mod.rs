@@ -1,0 +1,378 @@
+//! The network as one component that can be polled: it knows bytes and peers, never what they mean.
+//!
+//! [`Network`] owns a libp2p swarm and decides how peers are found (Kademlia provider records under
+//! the run's key), who counts as being in the run (connected and subscribed to its topic), and how
+//! much anybody may cost. It never judges a message: [`NetworkEvent::Gossip`] waits for its owner's
+//! verdict, and only then is the message passed on.
+//!
+//! | room | decides |
+//! | --- | --- |
+//! | `config` | every bound that is this node's own |
+//! | `transport`, `count` | how bytes travel, and how many |
+//! | `gate` | who is refused outright |
+//! | `behaviour` | how libp2p's protocols are set up |
+//! | `discovery` | when to look, whom to dial |
+//! | `requests` | one question, one answer |
+//! | `peers`, `address` | who is there and where |
+//! | `translate` | libp2p's events into ours |
+//!
+//! Invariants: each [`RequestTicket`] gets exactly one [`NetworkEvent::Response`]; a peer's
+//! [`NetworkEvent::PeerUp`] and [`NetworkEvent::PeerDown`] alternate; whatever a peer sends, the
+//! result is an event or nothing.
+
+mod address;
+mod behaviour;
+mod config;
+mod count;
+mod discovery;
+mod gate;
+mod peers;
+mod requests;
+mod translate;
+mod transport;
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError as GossipError};
+use libp2p::identity::Keypair;
+use libp2p::swarm::{Config, Swarm};
+use libp2p::{Multiaddr, PeerId, TransportError};
+use shoal_protocol::id::NodeId;
+use tokio::time::{Sleep, sleep_until};
+
+pub use address::{Prefix, TransportKind};
+pub use behaviour::GOSSIP_BYTES_MAX;
+pub use config::{ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RequestBounds};
+pub use peers::{Direction, PeerInfo};
+pub use requests::{REQUEST_BYTES_MAX, ReplyHandle, RequestError, RequestTicket};
+
+use crate::identity::{node_of, peer_of};
+use behaviour::Behaviour;
+use count::ByteCounts;
+use discovery::Discovery;
+use peers::Peers;
+
+/// Events that a connection may have waiting for us before it stops reading (libp2p: 7).
+const CONNECTION_EVENTS_MAX: usize = 8;
+/// Streams of one connection that may be in negotiation at a time (libp2p: 128).
+const NEGOTIATING_MAX: usize = 32;
+/// Addresses of one peer that are tried at a time (libp2p: 8).
+const DIALS_AT_ONCE: NonZeroU8 = NonZeroU8::MIN.saturating_add(3);
+/// Commands that a connection may have waiting for it.
+const COMMANDS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+
+/// Why a network could not be started. Every variant names what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Somebody listens there already.
+    #[error("{address} is in use by another program; choose another port, or 0 for any free one")]
+    PortInUse {
+        /// The address.
+        address: Multiaddr,
+    },
+    /// The system refuses to listen there.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: Multiaddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Not an address that can be listened on.
+    #[error("cannot listen on {address}: expected /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1 (or ip6)")]
+    BadAddress {
+        /// The address.
+        address: Multiaddr,
+    },
+    /// The key cannot be used.
+    #[error("this key cannot prove who we are: {0}")]
+    Key(String),
+    /// Gossip's settings contradict each other.
+    #[error("gossip cannot be set up: {0}")]
+    Gossip(String),
+    /// Multicast DNS cannot be used.
+    #[error("multicast DNS is not available ({0}); switch it off")]
+    Mdns(io::Error),
+}
+
+impl NetworkError {
+    fn listen(address: &Multiaddr, source: io::Error) -> Self {
+        let address = address.clone();
+        if source.kind() == io::ErrorKind::AddrInUse { Self::PortInUse { address } } else { Self::Listen { address, source } }
+    }
+}
+
+/// Why a message was not published.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// No peer of the run is connected.
+    #[error("no peer of the run is connected")]
+    NoPeers,
+    /// Longer than [`GOSSIP_BYTES_MAX`] with its frame.
+    #[error("{0} bytes do not fit into a gossip frame")]
+    TooLong(usize),
+    /// The same bytes went out or came in within the last minute.
+    #[error("the same bytes were published before")]
+    Duplicate,
+    /// Every peer's queue is full.
+    #[error("all peers are slower than what is sent to them")]
+    Full,
+    /// What cannot happen with our settings.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What the owner of a [`Network`] thinks of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Good: pass it on.
+    Accept,
+    /// Bad beyond doubt: drop it, and whoever passed it on pays.
+    Reject,
+    /// Of no use, but nobody's fault: drop it.
+    Ignore,
+}
+
+/// Names a message until [`Network::validate`] is called for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GossipTicket {
+    message: MessageId,
+    from: PeerId,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum NetworkEvent {
+    /// A message on the run's topic. It goes no further until [`Network::validate`] says so.
+    Gossip {
+        /// For [`Network::validate`].
+        ticket: GossipTicket,
+        /// Who passed it on to us; not who wrote it.
+        source: NodeId,
+        /// The message, at most [`GOSSIP_BYTES_MAX`] bytes.
+        data: Vec<u8>,
+    },
+    /// A peer is connected and in the run.
+    PeerUp {
+        /// The peer.
+        peer: NodeId,
+        /// The /24 or /48 that it comes from; `None` for loopback.
+        prefix: Option<Prefix>,
+    },
+    /// A peer has left the run or is no longer connected.
+    PeerDown {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A peer asks. Not answering (dropping `reply`) declines.
+    Request {
+        /// Who asks, in the run or not.
+        peer: NodeId,
+        /// What, at most [`REQUEST_BYTES_MAX`] bytes.
+        bytes: Vec<u8>,
+        /// For [`Network::respond`].
+        reply: ReplyHandle,
+    },
+    /// A request of ours is done.
+    Response {
+        /// What [`Network::request`] returned.
+        ticket: RequestTicket,
+        /// Who was asked.
+        peer: NodeId,
+        /// The answer, or why there is none.
+        result: Result<Vec<u8>, RequestError>,
+    },
+    /// The node now listens here.
+    Listening {
+        /// The address, with the port that the system chose.
+        address: Multiaddr,
+    },
+    /// The node listens here no longer.
+    ListenFailed {
+        /// The addresses that are lost.
+        addresses: Vec<Multiaddr>,
+        /// What the system said, if it was no orderly end.
+        reason: String,
+    },
+}
+
+/// One node's network. Must be made and polled within a tokio runtime; all nodes of a process can
+/// share one.
+pub struct Network {
+    swarm: Swarm<Behaviour>,
+    config: NetworkConfig,
+    topic: IdentTopic,
+    /// Whether all addresses listened on are loopback, so that peers' may be too.
+    loopback: bool,
+    peers: Peers,
+    discovery: Discovery,
+    /// Wakes at the next tick of `discovery`.
+    alarm: Pin<Box<Sleep>>,
+    /// The bootstrap address that is called first next time.
+    call_from: usize,
+    events: VecDeque<NetworkEvent>,
+    counts: Arc<ByteCounts>,
+}
+
+impl Network {
+    /// Starts listening.
+    ///
+    /// # Errors
+    /// [`NetworkError`]: an address is in use or cannot be listened on, or multicast DNS is missing.
+    pub fn new(config: NetworkConfig, key: Keypair) -> Result<Self, NetworkError> {
+        let counts = Arc::new(ByteCounts::default());
+        let topic = IdentTopic::new(config.network.topic(&config.run));
+        let transport = transport::build(&key, &counts)?;
+        let behaviour = Behaviour::new(&config, &key, &topic)?;
+        let settings = Config::with_tokio_executor()
+            .with_idle_connection_timeout(config.idle_timeout)
+            .with_per_connection_event_buffer_size(CONNECTION_EVENTS_MAX)
+            .with_notify_handler_buffer_size(COMMANDS_MAX)
+            .with_max_negotiating_inbound_streams(NEGOTIATING_MAX)
+            .with_dial_concurrency_factor(DIALS_AT_ONCE);
+        let mut swarm = Swarm::new(transport, behaviour, key.public().to_peer_id(), settings);
+        for address in &config.listen {
+            transport::probe(address)?;
+            swarm.listen_on(address.clone()).map_err(|error| match error {
+                TransportError::MultiaddrNotSupported(address) => NetworkError::BadAddress { address },
+                TransportError::Other(source) => NetworkError::listen(address, source),
+            })?;
+        }
+        for address in &config.external {
+            swarm.add_external_address(address.clone());
+        }
+        let now = Instant::now();
+        Ok(Self {
+            loopback: config.listen.iter().all(address::is_loopback),
+            discovery: Discovery::new(config.peers_target, now),
+            alarm: Box::pin(sleep_until(now.into())),
+            swarm,
+            config,
+            topic,
+            peers: Peers::default(),
+            call_from: 0,
+            events: VecDeque::new(),
+            counts,
+        })
+    }
+
+    /// The next event. Dropping the future loses nothing, so it may stand in a `select!`.
+    pub async fn next_event(&mut self) -> NetworkEvent {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<NetworkEvent> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(event);
+            }
+            if self.alarm.as_mut().poll(cx).is_ready() {
+                self.discover(Instant::now());
+                self.set_alarm();
+                continue;
+            }
+            match self.swarm.poll_next_unpin(cx) {
+                Poll::Ready(Some(event)) => self.on_swarm_event(event),
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn set_alarm(&mut self) {
+        self.alarm.as_mut().reset(self.discovery.next_at().into());
+    }
+
+    /// Sends a message to the run.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing was sent.
+    pub fn publish(&mut self, data: Vec<u8>) -> Result<(), PublishError> {
+        let length = data.len();
+        let topic = self.topic.hash();
+        self.swarm.behaviour_mut().gossip.publish(topic, data).map(drop).map_err(|error| match error {
+            GossipError::NoPeersSubscribedToTopic => PublishError::NoPeers,
+            GossipError::MessageTooLarge => PublishError::TooLong(length),
+            GossipError::Duplicate => PublishError::Duplicate,
+            GossipError::AllQueuesFull(_) => PublishError::Full,
+            other => PublishError::Other(other.to_string()),
+        })
+    }
+
+    /// Says what becomes of a message. Without a verdict it is never passed on.
+    pub fn validate(&mut self, ticket: &GossipTicket, verdict: Verdict) {
+        let acceptance = match verdict {
+            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Reject => MessageAcceptance::Reject,
+            Verdict::Ignore => MessageAcceptance::Ignore,
+        };
+        // False means that the message is no longer in the cache: then there is nothing to pass on.
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let _ = gossip.report_message_validation_result(&ticket.message, &ticket.from, acceptance);
+    }
+
+    /// Asks a peer; it is dialled if it is not connected and Kademlia knows where it is.
+    ///
+    /// `bytes` are at most [`REQUEST_BYTES_MAX`], the answer at most `response_bytes_max`; `timeout`
+    /// is for all of it, dialling included. The answer comes as [`NetworkEvent::Response`].
+    pub fn request(&mut self, peer: NodeId, bytes: Vec<u8>, response_bytes_max: usize, timeout: Duration) -> RequestTicket {
+        let requests = &mut self.swarm.behaviour_mut().requests;
+        if let Some(id) = peer_of(&peer) {
+            return requests.ask(id, bytes, response_bytes_max, timeout);
+        }
+        let ticket = requests.next_ticket();
+        let error = RequestError::Unreachable { reason: "the name is nobody's key".to_owned() };
+        self.events.push_back(NetworkEvent::Response { ticket, peer, result: Err(error) });
+        ticket
+    }
+
+    /// Answers a peer.
+    pub fn respond(&mut self, reply: ReplyHandle, bytes: Vec<u8>) {
+        reply.send(bytes);
+    }
+
+    /// Closes the connections with a peer and refuses new ones for so long (at most a year).
+    pub fn ban(&mut self, peer: NodeId, time: Duration) {
+        const YEAR: Duration = Duration::from_secs(365 * 86_400);
+        if let Some(peer) = peer_of(&peer) {
+            let now = Instant::now();
+            let behaviour = self.swarm.behaviour_mut();
+            behaviour.gate.ban(peer, now + time.min(YEAR), now);
+            behaviour.kad.remove_peer(&peer);
+        }
+    }
+
+    /// Everybody who is connected, in the run or not, sorted by name.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerInfo> {
+        let gossip = &self.swarm.behaviour().gossip;
+        self.peers.snapshot(|peer| gossip.peer_score(peer))
+    }
+
+    /// Where this node listens, without `/p2p/...`.
+    #[must_use]
+    pub fn listen_addresses(&self) -> Vec<Multiaddr> {
+        self.swarm.listeners().cloned().collect()
+    }
+
+    /// This node's name.
+    #[must_use]
+    pub fn node_id(&self) -> Option<NodeId> {
+        node_of(self.swarm.local_peer_id())
+    }
+
+    /// Bytes `(sent, received)` since the start. TCP is counted at the socket (with Noise and Yamux,
+    /// without TCP/IP headers), QUIC in its streams (without its packets, acknowledgements and
+    /// handshake).
+    #[must_use]
+    pub fn byte_counts(&self) -> (u64, u64) {
+        self.counts.get()
+    }
+}

@@ -1,0 +1,283 @@
+//! libp2p's events into ours, and discovery's steps into libp2p's calls.
+//!
+//! What a stranger says is cut to size here before it is kept: addresses in identify and in provider
+//! records, agent names, record keys. Nothing from a peer is an error of ours.
+
+use std::time::Instant;
+
+use libp2p::core::multihash::Multihash;
+use libp2p::gossipsub;
+use libp2p::kad::store::RecordStore;
+use libp2p::kad::{self, GetProvidersOk, InboundRequest, ProviderRecord, QueryResult, RecordKey};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{Multiaddr, PeerId, identify, mdns, ping};
+use rand::seq::SliceRandom;
+use shoal_protocol::id::RunId;
+
+use super::address::{is_loopback, is_useful, useful};
+use super::behaviour::BehaviourEvent;
+use super::discovery::{RECORD_LIFE, Situation, Step};
+use super::peers::Change;
+use super::{GossipTicket, Network, NetworkEvent, requests};
+use crate::identity::node_of;
+
+/// The multihash code of BLAKE3 with 32 bytes.
+const BLAKE3: u64 = 0x1e;
+/// Longest provider key that is kept, bytes. Ours have 34.
+const KEY_BYTES_MAX: usize = 64;
+/// Addresses kept in one provider record: with 64 records an answer stays under its packet bound.
+const RECORD_ADDRESSES_MAX: usize = 4;
+/// Bootstrap addresses called at one tick; the others have their turn at the next.
+const CALLS_MAX: usize = 8;
+
+/// The key under which a run's peers are found: its id as a BLAKE3 multihash.
+fn run_key(run: &RunId) -> RecordKey {
+    let hash = Multihash::<32>::wrap(BLAKE3, &run.0).unwrap_or_else(|_| unreachable!("32 bytes fit"));
+    RecordKey::from(hash)
+}
+
+/// An address and the `/p2p/...` at its end, if there is one.
+fn split(address: &Multiaddr) -> (Multiaddr, Option<PeerId>) {
+    let mut rest = address.clone();
+    match rest.pop() {
+        Some(Protocol::P2p(peer)) => (rest, Some(peer)),
+        _ => (address.clone(), None),
+    }
+}
+
+impl Network {
+    /// Does what discovery wants done now.
+    pub(super) fn discover(&mut self, now: Instant) {
+        let situation = Situation { connected: self.peers.connected(), up: self.peers.up() };
+        for step in self.discovery.tick(now, situation) {
+            let kad = &mut self.swarm.behaviour_mut().kad;
+            match step {
+                Step::Call => self.call(),
+                // Fails only if the store is full of our own keys, and there is one.
+                Step::Announce => drop(kad.start_providing(run_key(&self.config.run))),
+                Step::Look => drop(kad.get_providers(run_key(&self.config.run))),
+                Step::Walk => drop(kad.get_closest_peers(PeerId::random())),
+            }
+        }
+    }
+
+    /// Dials bootstrap addresses that no connection leads to.
+    fn call(&mut self) {
+        let count = self.config.bootstrap.len();
+        for turn in 0..count.min(CALLS_MAX) {
+            let (address, peer) = split(&self.config.bootstrap[(self.call_from + turn) % count]);
+            let connected = peer.is_some_and(|peer| self.peers.is_connected(&peer) || peer == *self.swarm.local_peer_id());
+            if connected || self.peers.is_linked(&address) || self.swarm.listeners().any(|own| *own == address) {
+                continue;
+            }
+            let opts = match peer {
+                Some(peer) => {
+                    DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).addresses(vec![address]).build()
+                }
+                None => DialOpts::unknown_peer_id().address(address).build(),
+            };
+            self.dial(opts);
+        }
+        self.call_from = if count == 0 { 0 } else { (self.call_from + CALLS_MAX) % count };
+    }
+
+    fn dial(&mut self, opts: DialOpts) {
+        // What cannot be dialled at once (banned, no place, already dialling) has its turn later.
+        if let Err(error) = self.swarm.dial(opts) {
+            tracing::debug!(%error, "not dialled");
+        }
+    }
+
+    pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        let now = Instant::now();
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event, now),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.discovery.on_connected(&peer_id);
+                self.peers.on_connected(peer_id, connection_id, &endpoint);
+                if self.peers.connected() == 1 {
+                    self.hurry(now);
+                }
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
+                let change = self.peers.on_closed(&peer_id, connection_id);
+                self.on_change(peer_id, change, now);
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
+                tracing::debug!(%peer, %error, "dial failed");
+                self.discovery.on_failed(peer, now);
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                // Kademlia tells others only what counts as an external address.
+                if self.loopback || !is_loopback(&address) {
+                    self.swarm.add_external_address(address.clone());
+                    self.discovery.announce_soon(now);
+                    self.set_alarm();
+                }
+                self.events.push_back(NetworkEvent::Listening { address });
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.swarm.remove_external_address(&address),
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                let reason = reason.err().map_or_else(|| "closed".to_owned(), |error| error.to_string());
+                self.events.push_back(NetworkEvent::ListenFailed { addresses, reason });
+            }
+            _ => {}
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: BehaviourEvent, now: Instant) {
+        match event {
+            BehaviourEvent::Gossip(event) => self.on_gossip(event, now),
+            BehaviourEvent::Requests(event) => self.on_request(event),
+            BehaviourEvent::Kad(event) => self.on_kad(event, now),
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => self.on_identified(peer_id, info),
+            BehaviourEvent::Ping(ping::Event { peer, result: Ok(rtt), .. }) => self.peers.on_ping(&peer, rtt),
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
+                let found = found.into_iter().filter(|(peer, _)| !self.peers.is_connected(peer)).collect::<Vec<_>>();
+                for (peer, address) in found.into_iter().take(CALLS_MAX) {
+                    let condition = PeerCondition::DisconnectedAndNotDialing;
+                    self.dial(DialOpts::peer_id(peer).condition(condition).addresses(vec![address]).build());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event, now: Instant) {
+        match event {
+            gossipsub::Event::Message { propagation_source: from, message_id, message } => {
+                let Some(source) = node_of(&from) else { return };
+                let ticket = GossipTicket { message: message_id, from };
+                self.events.push_back(NetworkEvent::Gossip { ticket, source, data: message.data });
+            }
+            gossipsub::Event::Subscribed { peer_id, topic } if topic == self.topic.hash() => {
+                let change = self.peers.on_subscribed(&peer_id, true);
+                self.on_change(peer_id, change, now);
+            }
+            gossipsub::Event::Unsubscribed { peer_id, topic } if topic == self.topic.hash() => {
+                let change = self.peers.on_subscribed(&peer_id, false);
+                self.on_change(peer_id, change, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_request(&mut self, event: requests::Event) {
+        match event {
+            requests::Event::Request { peer, request, reply } => {
+                let Some(peer) = node_of(&peer) else { return };
+                self.events.push_back(NetworkEvent::Request { peer, bytes: request, reply });
+            }
+            requests::Event::Response { ticket, peer, result } => {
+                let Some(peer) = node_of(&peer) else { return };
+                self.events.push_back(NetworkEvent::Response { ticket, peer, result });
+            }
+        }
+    }
+
+    /// Tells our owner, and keeps the connections of those who are in the run.
+    fn on_change(&mut self, id: PeerId, change: Option<Change>, now: Instant) {
+        match change {
+            Some(Change::Up(peer, prefix)) => {
+                self.swarm.behaviour_mut().requests.keep(id, true);
+                self.events.push_back(NetworkEvent::PeerUp { peer, prefix });
+            }
+            Some(Change::Down(peer)) => {
+                self.swarm.behaviour_mut().requests.keep(id, false);
+                self.hurry(now);
+                self.events.push_back(NetworkEvent::PeerDown { peer });
+            }
+            None => {}
+        }
+    }
+
+    fn hurry(&mut self, now: Instant) {
+        self.discovery.hurry(now);
+        self.set_alarm();
+    }
+
+    /// Lets a peer into the routing table if it speaks our Kademlia, under the addresses it names.
+    /// That is hygiene and proves nothing: whoever lies here is a dead entry.
+    fn on_identified(&mut self, peer: PeerId, info: identify::Info) {
+        let listens = useful(info.listen_addrs, self.loopback);
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        if kad.protocol_names().iter().any(|ours| info.protocols.contains(ours)) {
+            for address in &listens {
+                kad.add_address(&peer, address.clone());
+            }
+        }
+        self.peers.on_identified(&peer, &info.agent_version, listens);
+    }
+
+    fn on_kad(&mut self, event: kad::Event, now: Instant) {
+        match event {
+            kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
+                self.on_provider(record, now);
+            }
+            kad::Event::OutboundQueryProgressed { result, step, .. } => match result {
+                QueryResult::GetProviders(found) => {
+                    if step.last {
+                        self.discovery.on_looked();
+                    }
+                    if let Ok(GetProvidersOk::FoundProviders { key, providers }) = found
+                        && key == run_key(&self.config.run)
+                    {
+                        self.dial_found(providers.into_iter().collect(), now);
+                    }
+                }
+                QueryResult::StartProviding(done) => tracing::debug!(?done, "announced"),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Dials found peers. The query that found them still knows their addresses, so this cannot wait.
+    fn dial_found(&mut self, mut found: Vec<PeerId>, now: Instant) {
+        found.retain(|peer| !self.peers.is_connected(peer) && peer != self.swarm.local_peer_id());
+        found.shuffle(&mut rand::rng());
+        for peer in self.discovery.candidates(found, self.peers.up(), now) {
+            self.dial(DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).build());
+        }
+    }
+
+    /// Keeps a provider record that a peer sent of itself (libp2p has checked that), cut to size.
+    fn on_provider(&mut self, record: ProviderRecord, now: Instant) {
+        if record.key.as_ref().len() > KEY_BYTES_MAX || node_of(&record.provider).is_none() {
+            return;
+        }
+        let addresses = record.addresses.into_iter().filter(|address| is_useful(address, self.loopback));
+        let addresses: Vec<_> = addresses.take(RECORD_ADDRESSES_MAX).collect();
+        if addresses.is_empty() {
+            return;
+        }
+        let expires = Some(now + RECORD_LIFE);
+        let record = ProviderRecord { key: record.key, provider: record.provider, expires, addresses };
+        // A full store keeps what it has: a flood must not push out who was there before.
+        let _ = self.swarm.behaviour_mut().kad.store_mut().add_provider(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runs_key_is_a_multihash() {
+        let key = run_key(&RunId([7; 32])).to_vec();
+        assert_eq!(key[..2], [0x1e, 32]);
+        assert_eq!(key[2..], [7; 32]);
+        assert!(key.len() <= KEY_BYTES_MAX);
+    }
+
+    #[test]
+    fn addresses_are_split_from_names() {
+        let peer = PeerId::random();
+        let plain: Multiaddr = "/ip4/192.0.2.1/tcp/7".parse().unwrap();
+        let named: Multiaddr = format!("{plain}/p2p/{peer}").parse().unwrap();
+        assert_eq!(split(&named), (plain.clone(), Some(peer)));
+        assert_eq!(split(&plain), (plain, None));
+    }
+}
