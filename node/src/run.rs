@@ -1,0 +1,148 @@
+//! `shoal run`: one node that goes on until it is told to stop.
+//!
+//! The first SIGINT or SIGTERM ends the step under way, saves, leaves; the second ends the process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use shoal_ml::data::digits;
+use shoal_ml::{Dataset, Device};
+use shoal_protocol::spec::RunSpec;
+use shoal_protocol::time::Span;
+use shoal_protocol::wire::INLINE_BYTES_MAX;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::api::{Api, Snapshot};
+use crate::cli::CliError;
+use crate::config::{Config, DataSource};
+use crate::identity::Identity;
+use crate::start::{NodePlan, start};
+use crate::swarm::{ConnectionBounds, NetworkConfig, NetworkName};
+
+/// How long a node looks around before it starts alone. Guess: bootstrap, a Kademlia query and the
+/// gossip subscription take under a second on loopback and a few over the internet.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// The same for a node that was told to wait for peers.
+const WAIT_FOR_PEERS: Duration = Duration::from_secs(120);
+/// Rounds between two looks at the test set.
+const EVALUATE_EVERY: u64 = 1;
+
+/// Why a node could not run.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+enum RunError {
+    #[error("the data: {0}")]
+    #[diagnostic(code(shoal::run::data), help("choose another `shard` or `partition`; `digits` alone takes all of it"))]
+    Data(String),
+    #[error("{what}: {source}")]
+    #[diagnostic(code(shoal::run::system), help("check the limits on threads and open files"))]
+    System { what: &'static str, source: std::io::Error },
+    #[error("{0}")]
+    #[diagnostic(code(shoal::run::network), help("choose another `network`"))]
+    Network(#[from] crate::swarm::NetworkNameError),
+}
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// [`CliError`]: what could not be started, or [`CliError::Interrupted`] after a second signal.
+pub fn run(config: &Config, spec: RunSpec) -> Result<(), CliError> {
+    let plan = plan(config, spec)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::operation(RunError::System { what: "no runtime", source }))?;
+    let ended = runtime.block_on(run_node(config, plan));
+    // After a second signal nothing is waited for.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    ended
+}
+
+async fn run_node(config: &Config, plan: NodePlan) -> Result<(), CliError> {
+    let system = |source| CliError::operation(RunError::System { what: "no signals", source });
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    let (status, news) = watch::channel(Snapshot::default());
+    let (stop, stopped) = watch::channel(false);
+    let api = Api::bind(config.api(), config.data_dir()).await?;
+    tracing::info!(address = %api.address(), "the local API listens");
+    let driver = start(plan, status, None).map_err(CliError::operation)?;
+    let mut node = tokio::spawn(driver.run(stopped.clone()));
+    let mut until = stopped;
+    tokio::spawn(api.serve(news, async move {
+        // An error means that the sender is gone, which is a stop too.
+        let _ = until.wait_for(|stop| *stop).await;
+    }));
+    let mut signals = 0;
+    loop {
+        let ended = tokio::select! {
+            ended = &mut node => ended,
+            _ = interrupt.recv() => { signals += 1; Ok(Err(crate::driver::DriverError::Stop)) }
+            _ = terminate.recv() => { signals += 1; Ok(Err(crate::driver::DriverError::Stop)) }
+        };
+        match (signals, ended) {
+            (_, Ok(Ok(_))) => return Ok(()),
+            (2.., _) => return Err(CliError::Interrupted),
+            (1, _) if !*stop.borrow() => {
+                tracing::info!("finishing, saving, leaving; a second signal stops at once");
+                // The driver holds the other end as long as it runs.
+                let _ = stop.send(true);
+            }
+            (_, Ok(Err(error))) => return Err(CliError::operation(error)),
+            (_, Err(error)) => {
+                return Err(CliError::operation(RunError::System { what: "the node failed", source: std::io::Error::other(error) }));
+            }
+        }
+    }
+}
+
+fn plan(config: &Config, spec: RunSpec) -> Result<NodePlan, CliError> {
+    let (train, test) = data(config.data()).map_err(|reason| CliError::operation(RunError::Data(reason)))?;
+    let name = NetworkName::new(config.network()).map_err(|error| CliError::operation(RunError::from(error)))?;
+    let mut network = NetworkConfig::new(name, spec.run_id());
+    network.listen = config.listen().to_vec();
+    network.bootstrap = config.bootstrap().to_vec();
+    network.mdns = config.mdns();
+    network.connections = ConnectionBounds {
+        established_in: config.connections_in(),
+        established_out: config.connections_out(),
+        total: config.connections_in().saturating_add(config.connections_out()),
+        ..ConnectionBounds::default()
+    };
+    let wait_for_peers = usize::from(config.wait_for_peers());
+    let wait = if wait_for_peers == 0 { LOOK_AROUND } else { WAIT_FOR_PEERS };
+    Ok(NodePlan {
+        network,
+        identity: Identity::load_or_create(config.data_dir())?,
+        dir: run_dir(config, &spec),
+        train,
+        test: Some(test),
+        device: Device::Cpu,
+        wait_for_peers,
+        wait: Span(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)),
+        inline_bytes_max: config.inline_bytes_max(),
+        rounds_max: None,
+        evaluate_every: EVALUATE_EVERY,
+        spec,
+    })
+}
+
+/// Where the state of this run lies: a node may take part in several, one after the other.
+fn run_dir(config: &Config, spec: &RunSpec) -> PathBuf {
+    config.data_dir().join("runs").join(spec.run_id().to_string())
+}
+
+/// This node's shard, and the examples that are held out from all shards.
+fn data(source: &DataSource) -> Result<(Dataset, Dataset), String> {
+    let DataSource::Digits { shard, partition, split_seed } = source;
+    let split = digits::seeded(*split_seed).map_err(|error| error.to_string())?;
+    let Some(shard) = shard else { return Ok((split.train, split.test)) };
+    let partition: shoal_ml::Partition = partition.to_string().parse().map_err(|error: shoal_ml::PartitionError| error.to_string())?;
+    let shards = partition
+        .assign(split.train.labels(), split.train.classes(), shard.count() as usize, *split_seed)
+        .map_err(|error| error.to_string())?;
+    let indices = shards.get(shard.index() as usize).ok_or("the shard does not exist")?;
+    let train = split.train.subset(indices).map_err(|error| error.to_string())?;
+    Ok((train, split.test))
+}
