@@ -1,1 +1,7 @@
-fn main(){}
+//! The binary `shoal`: hands the command line to [`shoal_node::cli`] and exits with its code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shoal_node::cli::main(std::env::args_os())
+}

@@ -1,0 +1,107 @@
+//! What a node says of itself and of its peers: plain data, the same on both ends of the API.
+//!
+//! Fields may be added, never changed in meaning; a reader ignores those it does not know.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything the API answers from: one value, so that status and peers are of the same moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The node.
+    pub status: NodeStatus,
+    /// Its view, bounded by the driver.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// What a node is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// Opening its store and its sockets.
+    #[default]
+    Starting,
+    /// Fetching the run's weights from peers.
+    Joining,
+    /// Taking local steps.
+    Training,
+    /// Waiting for more bodies before it mixes.
+    Collecting,
+    /// Fetching weights again after it fell behind.
+    Resyncing,
+    /// Saving and saying goodbye.
+    Stopping,
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Joining => "joining",
+            Self::Training => "training",
+            Self::Collecting => "collecting",
+            Self::Resyncing => "resyncing",
+            Self::Stopping => "stopping",
+        })
+    }
+}
+
+/// How a node is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// The overlay's name.
+    pub network: String,
+    /// The node's public key, 64 hexadecimal digits.
+    pub node: String,
+    /// The run's id, 64 hexadecimal digits.
+    pub run: String,
+    /// The run's name.
+    pub name: String,
+    /// What it is doing.
+    pub state: NodeState,
+    /// Its own round.
+    pub round: u64,
+    /// Local steps since it first joined.
+    pub steps: u64,
+    /// Share of the test set that its weights get right, if it has one and has looked.
+    pub accuracy: Option<f64>,
+    /// Training loss of the last round.
+    pub loss: Option<f64>,
+    /// Peers in its view.
+    pub peers_known: u32,
+    /// Peers whose bodies went into the last mix.
+    pub peers_heard: u32,
+    /// Bytes sent since the process started, everything counted.
+    pub sent_bytes: u64,
+    /// Bytes received since the process started, everything counted.
+    pub received_bytes: u64,
+    /// Messages refused since the process started, by reason.
+    pub rejects: BTreeMap<String, u64>,
+    /// Seconds since the process started.
+    pub uptime_s: u64,
+    /// Digest of the weights after the last mix.
+    pub weights: Option<String>,
+    /// Addresses it listens on.
+    pub listen: Vec<String>,
+}
+
+/// What a node knows of one peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// The peer's public key, 64 hexadecimal digits.
+    pub node: String,
+    /// Where it is connected from, if it is.
+    pub address: Option<String>,
+    /// The last round it announced.
+    pub round: u64,
+    /// Seconds since it was last heard of.
+    pub heard_s: Option<u64>,
+    /// Weight its deltas get: 0 none, 1 full.
+    pub standing: f64,
+    /// Its messages that were refused.
+    pub rejects: u64,
+    /// Bytes of its bodies received.
+    pub received_bytes: u64,
+}

@@ -1,0 +1,160 @@
+//! The API over real sockets: what it answers, and whom it refuses.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::bounded::CONNECTION_COUNT_MAX;
+use super::*;
+
+/// A node that has seen something of everything.
+pub(crate) fn snapshot() -> Snapshot {
+    let status = NodeStatus {
+        network: "local".to_owned(),
+        node: "ab".repeat(32),
+        run: "cd".repeat(32),
+        name: "digits".to_owned(),
+        state: NodeState::Training,
+        round: 12,
+        steps: 120,
+        accuracy: Some(0.95),
+        loss: None,
+        peers_known: 2,
+        peers_heard: 2,
+        sent_bytes: 12_345,
+        received_bytes: 23_456,
+        rejects: [("bad-signature".to_owned(), 2), ("stale".to_owned(), 1)].into(),
+        uptime_s: 61,
+        weights: Some("ef".repeat(32)),
+        listen: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+    };
+    let peer = |address: Option<&str>, heard_s| PeerStatus {
+        node: "12".repeat(32),
+        address: address.map(str::to_owned),
+        round: 11,
+        heard_s,
+        standing: 0.5,
+        rejects: 1,
+        received_bytes: 999,
+    };
+    Snapshot { status, peers: vec![peer(Some("/ip4/127.0.0.1/tcp/4"), Some(3)), peer(None, None)] }
+}
+
+/// A served API, its address, and the driver's end of the channel.
+async fn served(dir: &Path) -> (SocketAddr, watch::Sender<Snapshot>, tokio::task::JoinHandle<Result<(), ApiError>>) {
+    let (driver, news) = watch::channel(snapshot());
+    let api = Api::bind(SocketAddr::from(([127, 0, 0, 1], 0)), dir).await.unwrap();
+    let address = api.address();
+    (address, driver, tokio::spawn(api.serve(news, std::future::pending())))
+}
+
+/// Sends these bytes and returns everything that comes back.
+async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await;
+    read.expect("an answer and an end").unwrap();
+    answer
+}
+
+fn get(path: &str, headers: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n")
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |parts| parts.1)
+}
+
+#[tokio::test]
+async fn it_answers_what_the_driver_last_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (address, driver, _serving) = served(dir.path()).await;
+    assert_eq!(std::fs::read_to_string(dir.path().join(ADDRESS_FILE)).unwrap(), format!("{address}\n"));
+    let host = format!("Host: {address}\r\n");
+    let answer = exchange(address, &get(STATUS_PATH, &host)).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(serde_json::from_str::<NodeStatus>(body(&answer)).unwrap(), snapshot().status);
+    for header in ["content-security-policy: default-src 'self'", "x-content-type-options: nosniff", "cache-control: no-store"] {
+        assert!(answer.contains(header), "{answer}");
+    }
+    assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
+
+    driver.send_modify(|snapshot| snapshot.status.round = 13);
+    let answer = exchange(address, &get(STATUS_PATH, &host)).await;
+    assert_eq!(serde_json::from_str::<NodeStatus>(body(&answer)).unwrap().round, 13);
+    let answer = exchange(address, &get(PEERS_PATH, &host)).await;
+    assert_eq!(serde_json::from_str::<Vec<PeerStatus>>(body(&answer)).unwrap(), snapshot().peers);
+
+    assert!(exchange(address, &get(HEALTH_PATH, &host)).await.starts_with("HTTP/1.1 200"));
+    drop(driver);
+    assert!(exchange(address, &get(HEALTH_PATH, &host)).await.starts_with("HTTP/1.1 503"));
+}
+
+#[tokio::test]
+async fn strangers_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (address, _driver, _serving) = served(dir.path()).await;
+    let port = address.port();
+    let host = format!("Host: 127.0.0.1:{port}\r\n");
+    let cases = [
+        ("a rebound name", get(STATUS_PATH, &format!("Host: evil.example:{port}\r\n")), "421"),
+        ("another port", get(STATUS_PATH, "Host: 127.0.0.1:1\r\n"), "421"),
+        ("no host", get(STATUS_PATH, ""), "421"),
+        ("two hosts", get(STATUS_PATH, &format!("{host}Host: evil.example:{port}\r\n")), "421"),
+        ("a host in the request line", get(&format!("http://evil.example:{port}{STATUS_PATH}"), &host), "421"),
+        ("a page", get(STATUS_PATH, &format!("{host}Origin: http://127.0.0.1:{port}\r\n")), "403"),
+        ("an opaque page", get(STATUS_PATH, &format!("{host}Origin: null\r\n")), "403"),
+        ("a page elsewhere on health", get(HEALTH_PATH, &format!("{host}Origin: https://evil.example\r\n")), "403"),
+        ("a rebound name on an unknown path", get("/nothing", &format!("Host: evil.example:{port}\r\n")), "421"),
+        ("an unknown path", get("/v1/keys", &host), "404"),
+        ("a change", get(STATUS_PATH, &host).replacen("GET", "POST", 1), "405"),
+        ("a preflight", get(STATUS_PATH, &format!("{host}Origin: http://evil.example\r\n")).replacen("GET", "OPTIONS", 1), "403"),
+    ];
+    for (case, request, status) in cases {
+        let answer = exchange(address, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{case}: {answer}");
+        assert!(answer.contains("content-security-policy"), "{case}: {answer}");
+        assert!(!answer.contains("digits") && !answer.to_lowercase().contains("access-control"), "{case}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_keep_nobody_else_out_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let (address, _driver, _serving) = served(dir.path()).await;
+    let mut silent = Vec::new();
+    for _ in 0..CONNECTION_COUNT_MAX {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let request = get(STATUS_PATH, &format!("Host: {address}\r\n"));
+    let waiting = tokio::spawn(async move { exchange(address, &request).await });
+    // Every place is taken; one that is given up goes to whoever waits.
+    silent.pop();
+    assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn other_machines_are_never_let_in() {
+    let dir = tempfile::tempdir().unwrap();
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
+        let refused = Api::bind(address.parse().unwrap(), dir.path()).await.unwrap_err();
+        assert!(matches!(refused, ApiError::NotLoopback(_)), "{address}: {refused}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_said_and_a_stopped_api_takes_its_address_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (driver, news) = watch::channel(snapshot());
+    let api = Api::bind(SocketAddr::from(([127, 0, 0, 1], 0)), dir.path()).await.unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let taken = Api::bind(api.address(), other.path()).await.unwrap_err();
+    assert!(matches!(taken, ApiError::Bind { .. }), "{taken}");
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
+    api.serve(news, std::future::ready(())).await.unwrap();
+    assert!(!dir.path().join(ADDRESS_FILE).exists());
+    drop(driver);
+}

@@ -1,0 +1,238 @@
+//! `shoal demo`: the arguments, the live table, and the files a demo leaves.
+//!
+//! The demo itself is a room of its own; this file checks what was asked before minutes of work
+//! are spent on it, prints what comes back, and writes each file whole or not at all.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use shoal_ml::Partition;
+
+use super::print::{columns, decimal, grouped, line};
+use super::{CliError, print};
+use crate::atomic;
+use crate::report::{DemoResult, DemoRow};
+
+/// Rows printed at most: a long demo shows every so-many-th round.
+const ROW_COUNT_MAX: u32 = 60;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    /// Nodes to start, 2 to 128
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..=128))]
+    nodes: u16,
+    /// Rounds to train, 1 to 10000
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rounds: u32,
+    /// Seed of the split and of the initial weights
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How the digits are divided over the nodes: iid or dirichlet:ALPHA
+    #[arg(long, default_value = "dirichlet:0.5", value_name = "HOW")]
+    partition: Partition,
+    /// Write the result as JSON to FILE, or to stdout if it is `-`
+    #[arg(long, value_name = "FILE|-")]
+    json: Option<JsonTarget>,
+    /// Folder for the model, the report and the JSON; made if it is missing
+    #[arg(long, default_value = "shoal-demo", value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Where the JSON goes.
+#[derive(Clone, Debug, PartialEq)]
+enum JsonTarget {
+    Stdout,
+    File(PathBuf),
+}
+
+impl FromStr for JsonTarget {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "" => Err("name a file, or `-` for stdout"),
+            "-" => Ok(Self::Stdout),
+            path => Ok(Self::File(path.into())),
+        }
+    }
+}
+
+/// What a demo is asked for, every value within bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DemoPlan {
+    /// Nodes to start: 2 to 128.
+    pub nodes: u16,
+    /// Rounds each of them trains: 1 to 10,000.
+    pub rounds: u32,
+    /// Seed of the split and of the initial weights.
+    pub seed: u64,
+    /// How the digits are divided.
+    pub partition: Partition,
+}
+
+/// What a demo comes to.
+#[derive(Clone, Debug)]
+pub struct DemoOutcome {
+    /// The figures and curves.
+    pub result: DemoResult,
+    /// The model of the network's first node, as a safetensors file's bytes.
+    pub model: Vec<u8>,
+}
+
+/// Runs the demo through `start`, which calls back with a row as each round ends on all nodes.
+pub(super) fn command(
+    args: &DemoArgs,
+    start: impl FnOnce(&DemoPlan, &mut dyn FnMut(&DemoRow)) -> Result<DemoOutcome, CliError>,
+) -> Result<(), CliError> {
+    fs::create_dir_all(&args.out).map_err(unwritable(&args.out))?;
+    let places = [
+        args.out.join("model.safetensors"),
+        args.out.join("report.svg"),
+        args.out.join("report.html"),
+        args.out.join("demo.json"),
+    ];
+    let wanted = places.iter().chain(match &args.json {
+        Some(JsonTarget::File(path)) => Some(path),
+        _ => None,
+    });
+    for path in wanted {
+        atomic::probe(path).map_err(unwritable(path))?;
+    }
+    let quiet = args.json == Some(JsonTarget::Stdout);
+    let plan = DemoPlan { nodes: args.nodes, rounds: args.rounds, seed: args.seed, partition: args.partition };
+    let table = Table { stride: plan.rounds.div_ceil(ROW_COUNT_MAX), rounds: plan.rounds, to_stderr: quiet };
+    table.head(&plan);
+    let outcome = start(&plan, &mut |row| table.row(row))?;
+
+    let json = serde_json::to_vec_pretty(&outcome.result.summary).map_err(io::Error::from)?;
+    let drawn = outcome.result.svg().map_err(CliError::operation)?;
+    let page = outcome.result.html().map_err(CliError::operation)?;
+    let [model, svg, html, own_json] = &places;
+    let files: [(&Path, &[u8]); 4] =
+        [(model, &outcome.model), (svg, drawn.as_bytes()), (html, page.as_bytes()), (own_json, &json)];
+    for (path, bytes) in files {
+        atomic::write(path, bytes).map_err(unwritable(path))?;
+    }
+    match &args.json {
+        Some(JsonTarget::Stdout) => print::json(&outcome.result.summary)?,
+        Some(JsonTarget::File(path)) => atomic::write(path, &json).map_err(unwritable(path))?,
+        None => {}
+    }
+    if !quiet {
+        line(&summary(&outcome.result, &args.out))?;
+    }
+    Ok(())
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> CliError {
+    let path = path.to_owned();
+    move |source| CliError::Unwritable { path, source }
+}
+
+/// The live table: a line for each round shown.
+struct Table {
+    stride: u32,
+    rounds: u32,
+    /// Stdout is kept for the JSON.
+    to_stderr: bool,
+}
+
+impl Table {
+    fn head(&self, plan: &DemoPlan) {
+        self.print(&format!("{} nodes, {} rounds, digits split {}, seed {}", plan.nodes, plan.rounds, plan.partition, plan.seed));
+        self.print(&format!(
+            "{:>5}  {:>8}  {:>8}  {:>8}  {:>5}  {:>10}",
+            "round", "mean", "worst", "best", "peers", "bytes/node"
+        ));
+    }
+
+    fn row(&self, row: &DemoRow) {
+        if row.round.is_multiple_of(self.stride) || row.round >= self.rounds {
+            let bytes = grouped(row.sent_bytes);
+            self.print(&format!(
+                "{:>5}  {:>8.3}  {:>8.3}  {:>8.3}  {:>5.1}  {bytes:>10}",
+                row.round, row.mean, row.min, row.max, row.peers
+            ));
+        }
+    }
+
+    fn print(&self, text: &str) {
+        // A table that nobody reads any more is no reason to stop the demo.
+        let _ = if self.to_stderr { writeln!(io::stderr(), "{text}") } else { line(text) };
+    }
+}
+
+fn summary(result: &DemoResult, out: &Path) -> String {
+    let of = &result.summary;
+    let accuracy = [
+        ("accuracy on unseen digits", "".to_owned()),
+        ("  network, mean node", decimal(Some(of.accuracy.mean))),
+        ("  network, worst node", decimal(Some(of.accuracy.min))),
+        ("  the same nodes, alone", decimal(Some(of.accuracy.alone_mean))),
+        ("  one model on all the data", decimal(Some(of.accuracy.pooled))),
+        ("bytes a node and round", "".to_owned()),
+        ("  sent, everything counted", grouped(of.bytes.sent_per_node_per_round.round() as u64)),
+        ("  of it deltas and slices", grouped(of.bytes.payload_per_node_per_round.round() as u64)),
+        ("  a dense f32 model", grouped(of.bytes.dense_f32_model)),
+    ];
+    let rows: Vec<Vec<String>> = accuracy.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect();
+    let shell = std::env::args().next().unwrap_or_else(|| "shoal".to_owned());
+    format!(
+        "\n{}\n\n{:.1} s, {:.1} s of CPU, at most {:.0} MB of memory\n\nreport: {}\nmodel:  {}\nnext:   {} init   (then it says how to run a node of your own)",
+        columns(&rows),
+        of.wall_s,
+        of.cpu_s,
+        of.rss_peak_mb,
+        out.join("report.html").display(),
+        out.join("model.safetensors").display(),
+        print::plain(&shell),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(out: &Path, json: Option<JsonTarget>) -> DemoArgs {
+        DemoArgs { nodes: 4, rounds: 3, seed: 1, partition: Partition::Iid, json, out: out.to_owned() }
+    }
+
+    fn start(plan: &DemoPlan, row: &mut dyn FnMut(&DemoRow)) -> Result<DemoOutcome, CliError> {
+        let result = crate::report::tests::result(plan.rounds);
+        result.rows.iter().for_each(row);
+        Ok(DemoOutcome { result, model: b"weights".to_vec() })
+    }
+
+    #[test]
+    fn a_demo_leaves_four_whole_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let json = folder.path().join("copy.json");
+        let out = folder.path().join("new").join("out");
+        command(&args(&out, Some(JsonTarget::File(json.clone()))), start).unwrap();
+        let mut names: Vec<String> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["demo.json", "model.safetensors", "report.html", "report.svg"]);
+        assert_eq!(fs::read(json).unwrap(), fs::read(out.join("demo.json")).unwrap());
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_found_before_the_demo_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let never = |_: &DemoPlan, _: &mut dyn FnMut(&DemoRow)| panic!("started in vain");
+        for args in [args(&file, None), args(&folder.path().join("out"), Some(JsonTarget::File(file.join("x.json"))))] {
+            assert!(matches!(command(&args, never), Err(CliError::Unwritable { .. })));
+        }
+    }
+
+    #[test]
+    fn a_demo_that_fails_writes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let failed = command(&args(folder.path(), None), |_, _| Err(CliError::Interrupted));
+        assert!(matches!(failed, Err(CliError::Interrupted)));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

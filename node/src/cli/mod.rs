@@ -1,0 +1,94 @@
+//! The command line: verbs, exit codes, and how a failure is said.
+//!
+//! Parses and checks everything a person typed, calls one room, prints what it answers. One file
+//! a verb. Nothing in here trains, dials or decides; a failure is one sentence and one remedy on
+//! stderr, and only the answer asked for goes to stdout.
+
+mod completions;
+mod demo;
+mod error;
+mod id;
+mod init;
+mod local;
+mod peers;
+mod pending;
+mod print;
+mod run;
+mod spec;
+mod status;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use self::demo::{DemoOutcome, DemoPlan};
+pub use self::error::{CliError, Exit};
+pub use self::init::EXAMPLE_SPEC;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    the operation failed
+  2    wrong usage, configuration or spec
+  3    the node that was asked is not running
+  130  interrupted twice: stopped at once
+
+Every setting can also be given by a variable SHOAL_<SETTING> or in the node's config.toml.";
+
+/// Devices train one model together, with no server.
+#[derive(Debug, Parser)]
+#[command(name = "shoal", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start many real nodes in this process and watch them learn together
+    Demo(demo::DemoArgs),
+    /// Take part in a run until told to stop
+    Run(Box<run::RunArgs>),
+    /// Make a data directory: identity, configuration, an example run spec
+    Init(init::InitArgs),
+    /// Print who this node is
+    Id(id::IdArgs),
+    /// Ask the running node how it is
+    Status(local::AskArgs),
+    /// Ask the running node whom it knows
+    Peers(local::AskArgs),
+    /// Look at run specs
+    Spec(spec::SpecArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Parses `args` (the first is the program's name), does what they say, and returns the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that nobody reads any more is no failure.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    match dispatch(cli.verb) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => error.report().into(),
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<(), CliError> {
+    match verb {
+        Verb::Demo(args) => demo::command(&args, pending::demo),
+        Verb::Run(args) => run::command(*args, pending::run),
+        Verb::Init(args) => init::command(&args),
+        Verb::Id(args) => id::command(&args),
+        Verb::Status(args) => status::command(&args),
+        Verb::Peers(args) => peers::command(&args),
+        Verb::Spec(args) => spec::command(&args),
+        Verb::Completions(args) => completions::command(&args),
+    }
+}

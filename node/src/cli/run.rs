@@ -1,0 +1,35 @@
+//! `shoal run`: the arguments of a node that keeps going until told to stop.
+
+use std::path::PathBuf;
+
+use shoal_ml::Task;
+use shoal_protocol::spec::RunSpec;
+use tracing_subscriber::EnvFilter;
+
+use super::{CliError, spec};
+use crate::config::{Config, Place, Settings};
+use crate::identity::KEY_FILE;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// The run spec to train by
+    #[arg(long, value_name = "SPEC.toml")]
+    run: PathBuf,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Checks configuration, spec and task, then hands them to `start`, which returns when the node is told
+/// to stop.
+pub(super) fn command(args: RunArgs, start: impl FnOnce(Config, RunSpec, Task) -> Result<(), CliError>) -> Result<(), CliError> {
+    let config = Config::load(&args.place, args.settings)?;
+    let (spec, task) = spec::read(&args.run)?;
+    if !config.data_dir().join(KEY_FILE).exists() {
+        return Err(CliError::NoNode(config.data_dir().to_owned()));
+    }
+    // Only the first logger of a process counts, and a test may have set one.
+    let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(config.log())).with_writer(std::io::stderr).try_init();
+    start(config, spec, task)
+}

@@ -1,0 +1,64 @@
+//! `shoal status`: how the running node is.
+
+use super::CliError;
+use super::local::AskArgs;
+use super::print::{self, decimal, grouped};
+use crate::api::{NodeStatus, STATUS_PATH};
+
+pub(super) fn command(args: &AskArgs) -> Result<(), CliError> {
+    let status: NodeStatus = args.ask(STATUS_PATH)?;
+    if args.json {
+        return Ok(print::json(&status)?);
+    }
+    Ok(print::line(&drawn(&status))?)
+}
+
+fn drawn(status: &NodeStatus) -> String {
+    let rejected: u64 = status.rejects.values().sum();
+    let reasons: Vec<String> = status.rejects.iter().map(|(reason, count)| format!("{reason} {}", grouped(*count))).collect();
+    let rows = [
+        ("run", format!("{} ({})", status.name, status.run)),
+        ("node", status.node.clone()),
+        ("network", status.network.clone()),
+        ("state", format!("{}, round {}, {} steps", status.state, grouped(status.round), grouped(status.steps))),
+        ("accuracy", format!("{}, loss {}", decimal(status.accuracy), decimal(status.loss))),
+        ("peers", format!("{} known, {} heard last round", status.peers_known, status.peers_heard)),
+        ("bytes", format!("{} sent, {} received", grouped(status.sent_bytes), grouped(status.received_bytes))),
+        ("refused", if rejected == 0 { "nothing".to_owned() } else { format!("{} ({})", grouped(rejected), reasons.join(", ")) }),
+        ("weights", status.weights.clone().unwrap_or_else(|| "-".to_owned())),
+        ("up", uptime(status.uptime_s)),
+        ("listening", status.listen.join(" ")),
+    ];
+    print::named(&rows)
+}
+
+/// Seconds as days, hours, minutes and seconds, the leading zeros left out.
+fn uptime(seconds: u64) -> String {
+    let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let first = parts.iter().position(|part| part.0 > 0).unwrap_or(parts.len() - 1);
+    parts[first..].iter().map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uptimes_read_well() {
+        for (seconds, text) in
+            [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min 0 s"), (90_061, "1 d 1 h 1 min 1 s")]
+        {
+            assert_eq!(uptime(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_status_is_a_line_a_thing_and_only_text() {
+        let mut status = crate::api::tests::snapshot().status;
+        status.name = "evil\u{1b}[2J\n".to_owned();
+        let text = drawn(&status);
+        assert_eq!(text.lines().count(), 11);
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.contains("refused    3 (bad-signature 2, stale 1)"), "{text}");
+    }
+}

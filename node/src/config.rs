@@ -1,0 +1,157 @@
+//! One node's own configuration: what is mine alone, apart from the run spec that all must share.
+//!
+//! Three layers in rising order: the TOML file, the variables `SHOAL_*`, the flags. They are the
+//! same keys ([`Settings`]) and are checked once, together, into a [`Config`], whose values are
+//! within bounds because nothing else makes one. Reads one file, writes nothing, opens no socket.
+
+mod error;
+mod settings;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use libp2p::Multiaddr;
+use shoal_protocol::id::RunId;
+
+pub use self::error::{ConfigError, Origin};
+pub use self::settings::{Place, Settings};
+pub use self::values::{DataSource, ParseShardError, Shard};
+
+use crate::swarm::{ConnectionBounds, NetworkConfig, NetworkName};
+
+/// File in the data directory that is read if no other is named.
+pub const CONFIG_FILE: &str = "config.toml";
+/// What `shoal init` writes there: every key with its default, commented out.
+pub const CONFIG_EXAMPLE: &str = include_str!("config/example.toml");
+/// Longest configuration file, bytes: a guess, a hundred times what one needs.
+pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+
+/// A node's own configuration, every value within bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    data_dir: PathBuf,
+    network: NetworkName,
+    listen: Vec<Multiaddr>,
+    bootstrap: Vec<Multiaddr>,
+    mdns: bool,
+    data: DataSource,
+    wait_for_peers: u32,
+    connections_in: u32,
+    connections_out: u32,
+    api: SocketAddr,
+    log: String,
+}
+
+impl Config {
+    /// Reads the file that `place` names (or the data directory's own, if there is one), lays
+    /// `settings` over it and checks the whole.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key, where it was said, and what would be accepted.
+    pub fn load(place: &Place, settings: Settings) -> Result<Self, ConfigError> {
+        let data_dir = place.data_dir()?;
+        let own = data_dir.join(CONFIG_FILE);
+        let file = match &place.config {
+            Some(path) => Some(settings::File::read(path)?),
+            None if own.exists() => Some(settings::File::read_own(&own)?),
+            None => None,
+        };
+        settings::check(data_dir, settings, file.as_ref())
+    }
+
+    /// Checks settings that come from no file: for nodes that a program starts, as the demo does.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_settings(data_dir: PathBuf, settings: Settings) -> Result<Self, ConfigError> {
+        settings::check(data_dir, settings, None)
+    }
+
+    /// Where everything durable lies. Absolute, not checked to exist.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The overlay's name.
+    #[must_use]
+    pub const fn network(&self) -> &NetworkName {
+        &self.network
+    }
+
+    /// TCP and QUIC addresses to listen on; 1 to 16.
+    #[must_use]
+    pub fn listen(&self) -> &[Multiaddr] {
+        &self.listen
+    }
+
+    /// Peers to find the network through, each ending in `/p2p/<peer id>`; 0 to 64.
+    #[must_use]
+    pub fn bootstrap(&self) -> &[Multiaddr] {
+        &self.bootstrap
+    }
+
+    /// Whether to look for peers on the local network.
+    #[must_use]
+    pub const fn mdns(&self) -> bool {
+        self.mdns
+    }
+
+    /// The data this node trains on.
+    #[must_use]
+    pub const fn data(&self) -> &DataSource {
+        &self.data
+    }
+
+    /// Peers that must be there before the first round: 0 to 64.
+    #[must_use]
+    pub const fn wait_for_peers(&self) -> u32 {
+        self.wait_for_peers
+    }
+
+    /// Most established connections that others opened: 1 to 4,096.
+    #[must_use]
+    pub const fn connections_in(&self) -> u32 {
+        self.connections_in
+    }
+
+    /// Most established connections that this node opened: 1 to 1,024.
+    #[must_use]
+    pub const fn connections_out(&self) -> u32 {
+        self.connections_out
+    }
+
+    /// All of this that the swarm wants to know, for one run.
+    #[must_use]
+    pub fn network_config(&self, run: RunId) -> NetworkConfig {
+        let connections = ConnectionBounds {
+            established_in: self.connections_in,
+            established_out: self.connections_out,
+            total: self.connections_in + self.connections_out,
+            ..ConnectionBounds::default()
+        };
+        NetworkConfig {
+            listen: self.listen.clone(),
+            bootstrap: self.bootstrap.clone(),
+            mdns: self.mdns,
+            connections,
+            ..NetworkConfig::new(self.network.clone(), run)
+        }
+    }
+
+    /// Where the local API listens; always a loopback address, port 0 for any free one.
+    #[must_use]
+    pub const fn api(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// What to log, in the language of `tracing`'s `EnvFilter`.
+    #[must_use]
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+}
+
+#[cfg(test)]
+mod tests;
