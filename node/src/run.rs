@@ -121,7 +121,7 @@ fn plan(config: &Config, spec: RunSpec) -> Result<NodePlan, CliError> {
         device: Device::Cpu,
         wait_for_peers,
         wait: Span(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)),
-        inline_bytes_max: config.inline_bytes_max(),
+        inline_bytes_max: INLINE_BYTES_MAX,
         rounds_max: None,
         evaluate_every: EVALUATE_EVERY,
         spec,
@@ -137,7 +137,6 @@ fn run_dir(config: &Config, spec: &RunSpec) -> PathBuf {
 fn data(source: &DataSource) -> Result<(Dataset, Dataset), String> {
     let DataSource::Digits { shard, partition, split_seed } = source;
     let split = digits::seeded(*split_seed).map_err(|error| error.to_string())?;
-    let Some(shard) = shard else { return Ok((split.train, split.test)) };
     let partition: shoal_ml::Partition = partition.to_string().parse().map_err(|error: shoal_ml::PartitionError| error.to_string())?;
     let shards = partition
         .assign(split.train.labels(), split.train.classes(), shard.count() as usize, *split_seed)

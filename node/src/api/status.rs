@@ -29,6 +29,8 @@ pub enum NodeState {
     Training,
     /// Waiting for more bodies before it mixes.
     Collecting,
+    /// All rounds that were asked for are done; it still serves.
+    Done,
     /// Fetching weights again after it fell behind.
     Resyncing,
     /// Saving and saying goodbye.
@@ -42,6 +44,7 @@ impl fmt::Display for NodeState {
             Self::Joining => "joining",
             Self::Training => "training",
             Self::Collecting => "collecting",
+            Self::Done => "done",
             Self::Resyncing => "resyncing",
             Self::Stopping => "stopping",
         })
@@ -85,6 +88,8 @@ pub struct NodeStatus {
     pub weights: Option<String>,
     /// Addresses it listens on.
     pub listen: Vec<String>,
+    /// What went wrong last, if anything did: one sentence.
+    pub trouble: Option<String>,
 }
 
 /// What a node knows of one peer.
@@ -100,8 +105,8 @@ pub struct PeerStatus {
     pub heard_s: Option<u64>,
     /// Weight its deltas get: 0 none, 1 full.
     pub standing: f64,
-    /// Its messages that were refused.
-    pub rejects: u64,
+    /// The last thing it provably did wrong, if anything.
+    pub last_fault: Option<String>,
     /// Bytes of its bodies received.
     pub received_bytes: u64,
 }

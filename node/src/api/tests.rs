@@ -24,7 +24,7 @@ pub(crate) fn snapshot() -> Snapshot {
         peers_heard: 2,
         sent_bytes: 12_345,
         received_bytes: 23_456,
-        rejects: [("bad-signature".to_owned(), 2), ("stale".to_owned(), 1)].into(),
+        rejects: [("bad_signature".to_owned(), 2), ("stale".to_owned(), 1)].into(),
         uptime_s: 61,
         weights: Some("ef".repeat(32)),
         listen: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
@@ -35,7 +35,7 @@ pub(crate) fn snapshot() -> Snapshot {
         round: 11,
         heard_s,
         standing: 0.5,
-        rejects: 1,
+        last_fault: Some("bad_signature".to_owned()),
         received_bytes: 999,
     };
     Snapshot { status, peers: vec![peer(Some("/ip4/127.0.0.1/tcp/4"), Some(3)), peer(None, None)] }

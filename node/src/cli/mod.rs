@@ -11,7 +11,6 @@ mod id;
 mod init;
 mod local;
 mod peers;
-mod pending;
 mod print;
 mod run;
 mod spec;
@@ -82,8 +81,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(verb: Verb) -> Result<(), CliError> {
     match verb {
-        Verb::Demo(args) => demo::command(&args, pending::demo),
-        Verb::Run(args) => run::command(*args, pending::run),
+        Verb::Demo(args) => demo::command(&args, |plan, row| crate::demo::run(plan, row).map_err(CliError::operation)),
+        Verb::Run(args) => run::command(*args, |config, spec, _| crate::run::run(&config, spec)),
         Verb::Init(args) => init::command(&args),
         Verb::Id(args) => id::command(&args),
         Verb::Status(args) => status::command(&args),

@@ -17,7 +17,7 @@ fn drawn(peers: &[PeerStatus]) -> String {
     if peers.is_empty() {
         return "no peers known yet".to_owned();
     }
-    let head = ["node", "round", "heard", "standing", "refused", "received", "address"].map(str::to_owned).to_vec();
+    let head = ["node", "round", "heard", "standing", "last fault", "received", "address"].map(str::to_owned).to_vec();
     let row = |peer: &PeerStatus| {
         let heard = peer.heard_s.map_or_else(|| "never".to_owned(), |seconds| format!("{seconds} s ago"));
         let address = peer.address.as_deref().unwrap_or("-");
@@ -26,7 +26,7 @@ fn drawn(peers: &[PeerStatus]) -> String {
             grouped(peer.round),
             heard,
             format!("{:.2}", peer.standing),
-            grouped(peer.rejects),
+            plain(peer.last_fault.as_deref().unwrap_or("-")),
             grouped(peer.received_bytes),
             plain(address),
         ]

@@ -26,6 +26,7 @@ fn drawn(status: &NodeStatus) -> String {
         ("bytes", format!("{} sent, {} received", grouped(status.sent_bytes), grouped(status.received_bytes))),
         ("refused", if rejected == 0 { "nothing".to_owned() } else { format!("{} ({})", grouped(rejected), reasons.join(", ")) }),
         ("weights", status.weights.clone().unwrap_or_else(|| "-".to_owned())),
+        ("trouble", status.trouble.clone().unwrap_or_else(|| "none".to_owned())),
         ("up", uptime(status.uptime_s)),
         ("listening", status.listen.join(" ")),
     ];
@@ -57,7 +58,7 @@ mod tests {
         let mut status = crate::api::tests::snapshot().status;
         status.name = "evil\u{1b}[2J\n".to_owned();
         let text = drawn(&status);
-        assert_eq!(text.lines().count(), 11);
+        assert_eq!(text.lines().count(), 12);
         assert!(!text.contains('\u{1b}'), "{text}");
         assert!(text.contains("refused    3 (bad-signature 2, stale 1)"), "{text}");
     }
