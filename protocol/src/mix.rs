@@ -93,7 +93,8 @@ pub(crate) fn gains<'a>(
     verdict: &Verdict,
     live: usize,
 ) -> Vec<Term<'a>> {
-    let term = |delta, clips: &[f64; BLOCK_COUNT_MAX], factor: f64| Term { delta, gains: clips.map(|clip| (clip * factor) as f32) };
+    let term =
+        |delta, clips: &[f64; BLOCK_COUNT_MAX], factor: f64| Term { delta, gains: clips.map(|clip| (clip * factor) as f32) };
     if others.is_empty() {
         return own.map(|own| term(own.delta, &[1.0; BLOCK_COUNT_MAX], 1.0)).into_iter().collect();
     }
@@ -122,7 +123,12 @@ pub(crate) fn gains<'a>(
             ((1.0 - 1.0 / live) / mass, clip(bound, own.norm()) / live)
         }
     };
-    let mut terms: Vec<Term<'_>> = others.iter().zip(clips).zip(&trusted).map(|((other, clips), trusted)| term(other.delta, clips, trusted * share)).collect();
+    let mut terms: Vec<Term<'_>> = others
+        .iter()
+        .zip(clips)
+        .zip(&trusted)
+        .map(|((other, clips), trusted)| term(other.delta, clips, trusted * share))
+        .collect();
     if let Some(own) = own {
         // Under the large rule the own delta is clipped as a whole, under the small one like any other.
         let own_clips = clips.last().filter(|_| verdict.symmetric).copied().unwrap_or([1.0; BLOCK_COUNT_MAX]);
@@ -153,7 +159,15 @@ pub(crate) fn outer_step(layout: &Layout, terms: &[Term<'_>], momentum: f32, rat
             for (term, cursor) in terms.iter().zip(&mut cursors) {
                 *cursor = scatter(term.delta, *cursor, &range, term.gains[b], mean);
             }
-            squares += step_window(mean, momentum, rate, keep, &mut weights[range.clone()], &mut velocity[range.clone()], &mut averaged[range]);
+            squares += step_window(
+                mean,
+                momentum,
+                rate,
+                keep,
+                &mut weights[range.clone()],
+                &mut velocity[range.clone()],
+                &mut averaged[range],
+            );
         }
     }
     (squares / layout.param_count().max(1) as f64).sqrt() as f32
@@ -175,7 +189,15 @@ fn scatter(delta: &Delta, cursor: usize, range: &Range<usize>, gain: f32, mean: 
     cursor + count
 }
 
-fn step_window(mean: &[f32], momentum: f32, rate: f32, keep: f32, weights: &mut [f32], velocity: &mut [f32], averaged: &mut [f32]) -> f64 {
+fn step_window(
+    mean: &[f32],
+    momentum: f32,
+    rate: f32,
+    keep: f32,
+    weights: &mut [f32],
+    velocity: &mut [f32],
+    averaged: &mut [f32],
+) -> f64 {
     // Eight sums in a fixed order: what a compiler may vectorise without changing a bit.
     let mut lanes = [0.0_f32; 8];
     let places = mean.chunks(8).zip(weights.chunks_mut(8)).zip(velocity.chunks_mut(8)).zip(averaged.chunks_mut(8));
@@ -249,7 +271,14 @@ impl Radii {
 
 /// Differences of all slices to the own weights, clipped and averaged for each block that was sent.
 /// `trust` has one value for each body.
-pub(crate) fn slice_pull(run: RunId, weights: &[f32], incoming: &[Incoming<'_>], trust: &[f32], radii: &Radii, floor: f64) -> Pull {
+pub(crate) fn slice_pull(
+    run: RunId,
+    weights: &[f32],
+    incoming: &[Incoming<'_>],
+    trust: &[f32],
+    radii: &Radii,
+    floor: f64,
+) -> Pull {
     let mut groups: BTreeMap<(u64, u16), Vec<usize>> = BTreeMap::new();
     for (place, incoming) in incoming.iter().enumerate().filter(|(_, incoming)| !incoming.body.slice().is_empty()) {
         groups.entry((incoming.body.round(), incoming.body.slice().parts())).or_default().push(place);
@@ -268,7 +297,8 @@ pub(crate) fn slice_pull(run: RunId, weights: &[f32], incoming: &[Incoming<'_>],
     let all = || measured.iter().flat_map(|(_, differences)| differences);
     let middle = |values: Vec<f64>| (!values.is_empty()).then(|| lower_median(values));
     let radius = middle(all().map(|difference| difference.0).collect());
-    let slice_rms = middle(all().filter(|difference| difference.1 >= SLICE_TRUST_MIN).map(|difference| difference.0).collect()).map(|rms| rms as f32);
+    let slice_rms = middle(all().filter(|difference| difference.1 >= SLICE_TRUST_MIN).map(|difference| difference.0).collect())
+        .map(|rms| rms as f32);
     let bound = radius.map_or(0.0, |radius| radii.bound(radius, floor));
     let moves = measured.into_iter().map(|(range, differences)| (range, pull_of(&differences, bound))).collect();
     Pull { moves, slice_rms, radius }

@@ -111,7 +111,14 @@ impl Replica {
     ///
     /// # Errors
     /// [`ReplicaError`] if the weights are not as many as the layout says, or not all finite.
-    pub fn new(run: RunId, spec: &RunSpec, layout: Layout, own: NodeId, secret: [u8; 32], weights: Vec<f32>) -> Result<Self, ReplicaError> {
+    pub fn new(
+        run: RunId,
+        spec: &RunSpec,
+        layout: Layout,
+        own: NodeId,
+        secret: [u8; 32],
+        weights: Vec<f32>,
+    ) -> Result<Self, ReplicaError> {
         let len = layout.param_count();
         check(&weights, len)?;
         Ok(Self {
@@ -189,7 +196,14 @@ impl Replica {
     /// # Errors
     /// [`ReplicaError`] if a vector has another length or the change is not finite; nothing has then
     /// changed.
-    pub fn publish(&mut self, round: u64, start: &[f32], trained: &[f32], nova: f32, samples: u32) -> Result<Published, ReplicaError> {
+    pub fn publish(
+        &mut self,
+        round: u64,
+        start: &[f32],
+        trained: &[f32],
+        nova: f32,
+        samples: u32,
+    ) -> Result<Published, ReplicaError> {
         let len = self.weights.len();
         check_len(start, len)?;
         check_len(trained, len)?;
@@ -211,11 +225,14 @@ impl Replica {
     /// the run's live authors, this node included. Works without an own delta (after a restart), without
     /// incoming bodies (alone), and without both (momentum alone goes on).
     pub fn apply(&mut self, round: u64, live: usize, incoming: &[Incoming<'_>]) -> Applied {
-        let mut incoming: Vec<Incoming<'_>> = incoming.iter().filter(|incoming| incoming.author != self.own_id).copied().collect();
+        let mut incoming: Vec<Incoming<'_>> =
+            incoming.iter().filter(|incoming| incoming.author != self.own_id).copied().collect();
         incoming.sort_by(canonical);
         let own = self.own.take();
-        let (others, mut heard): (Vec<_>, Vec<_>) =
-            incoming.iter().map(|incoming| self.measure(incoming.author, incoming.body.delta(), incoming.samples, incoming.lag)).unzip();
+        let (others, mut heard): (Vec<_>, Vec<_>) = incoming
+            .iter()
+            .map(|incoming| self.measure(incoming.author, incoming.body.delta(), incoming.samples, incoming.lag))
+            .unzip();
         let (own, mut own_heard) = own.as_ref().map(|own| self.measure(self.own_id, &own.delta, own.samples, 0)).unzip();
         let clips = mix::clips(&others.iter().chain(&own).collect::<Vec<_>>());
         heard.iter_mut().chain(&mut own_heard).zip(&clips).for_each(|(heard, clips)| heard.clips = *clips);
@@ -229,7 +246,8 @@ impl Replica {
             self.weights[range].iter_mut().zip(moves).for_each(|(weight, change)| *weight += change);
         }
         let vectors = Vectors { weights: &mut self.weights, velocity: &mut self.velocity, averaged: &mut self.averaged };
-        self.update_rms = mix::outer_step(self.codec.layout(), &terms, self.mix.momentum_at(round), self.mix.rate, AVERAGE_KEEP, vectors);
+        self.update_rms =
+            mix::outer_step(self.codec.layout(), &terms, self.mix.momentum_at(round), self.mix.rate, AVERAGE_KEEP, vectors);
 
         if let Some(radius) = pull.radius {
             self.radii.push(radius, floor.max(f64::from(self.update_rms)));

@@ -104,9 +104,9 @@ impl Slice {
             let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
             let scale = (largest / LEVELS).clamp(SCALE_MIN, SCALE_MAX);
             scales.push(scale);
-            levels.extend(values.iter().zip(dither).map(|(&value, &dither)| {
-                nearest(value / scale + dither).clamp(-127.0, 127.0) as i8
-            }));
+            levels.extend(
+                values.iter().zip(dither).map(|(&value, &dither)| nearest(value / scale + dither).clamp(-127.0, 127.0) as i8),
+            );
         }
         Self { parts, block, scales, levels }
     }
@@ -202,7 +202,8 @@ mod tests {
     fn every_block_comes_once_and_blocks_cover_the_model() {
         for parts in [2, 16, 128, 1_024] {
             for epoch in 0..3 {
-                let mut blocks: Vec<u16> = (0..u64::from(parts)).map(|r| block_of(RUN, epoch * u64::from(parts) + r, parts)).collect();
+                let mut blocks: Vec<u16> =
+                    (0..u64::from(parts)).map(|r| block_of(RUN, epoch * u64::from(parts) + r, parts)).collect();
                 blocks.sort_unstable();
                 assert_eq!(blocks, (0..parts).collect::<Vec<_>>());
             }

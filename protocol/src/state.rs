@@ -142,7 +142,10 @@ mod tests {
         assert!(weights[STATE_BLOCK_PARAMS..].iter().zip(block.weights()).all(close));
         assert_eq!(encode_block(&weights, 2), None);
         assert_eq!(StateBlock::decode(&last, 2, weights.len()), Err(StateReject::Block(2)));
-        assert_eq!(StateBlock::decode(&last[1..], 1, weights.len()), Err(StateReject::Length { found: last.len() - 1, expected: last.len() }));
+        assert_eq!(
+            StateBlock::decode(&last[1..], 1, weights.len()),
+            Err(StateReject::Length { found: last.len() - 1, expected: last.len() })
+        );
         let mut poisoned = last;
         poisoned[6..8].copy_from_slice(&bf16::NAN.to_le_bytes());
         assert_eq!(StateBlock::decode(&poisoned, 1, weights.len()), Err(StateReject::NotFinite(3)));
@@ -152,7 +155,8 @@ mod tests {
     #[test]
     fn a_minority_of_liars_stays_within_the_honest() {
         let honest = [vec![1.0, -1.0], vec![1.1, -1.1], vec![0.9, -0.9]];
-        let donors: Vec<StateBlock> = honest.into_iter().map(donor).chain([donor(vec![1e9, 1e9]), donor(vec![-1e9, 1e9])]).collect();
+        let donors: Vec<StateBlock> =
+            honest.into_iter().map(donor).chain([donor(vec![1e9, 1e9]), donor(vec![-1e9, 1e9])]).collect();
         assert_eq!(assemble(&donors), Some(vec![1.0, -0.9]));
         assert_eq!(assemble(&donors[..2]), Some(vec![1.05, -1.05]));
         assert_eq!(assemble(&[]), None);

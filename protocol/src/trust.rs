@@ -142,7 +142,10 @@ impl TrustTable {
                 && direction_ok(&track.long)
                 && numbers.iter().chain([&track.density, &track.density_level]).all(|value| value.is_finite())
         };
-        self.blocks == blocks && self.own_id == own_id && self.senders.len() <= SENDERS_MAX && self.senders.values().chain([&self.own]).all(track_ok)
+        self.blocks == blocks
+            && self.own_id == own_id
+            && self.senders.len() <= SENDERS_MAX
+            && self.senders.values().chain([&self.own]).all(track_ok)
     }
 
     /// Forgets all directions but no level: for when the sketch's key has changed.
@@ -238,7 +241,8 @@ impl TrustTable {
         for donor in donors {
             // A donor names a sender once; of a second opinion nothing is kept.
             let sound = |record: &&TrustRecord| record.levels.iter().chain([&record.density]).all(|value| value.is_finite());
-            let records: BTreeMap<NodeId, TrustRecord> = donor.iter().take(SENDERS_MAX).filter(sound).map(|record| (record.peer, *record)).collect();
+            let records: BTreeMap<NodeId, TrustRecord> =
+                donor.iter().take(SENDERS_MAX).filter(sound).map(|record| (record.peer, *record)).collect();
             for (peer, record) in records {
                 opinions.entry(peer).or_default().push(record);
             }
@@ -248,7 +252,9 @@ impl TrustTable {
             if !named_by_most || peer == self.own_id || self.senders.contains_key(&peer) || self.senders.len() >= SENDERS_MAX {
                 continue;
             }
-            let middle = |of: &dyn Fn(&TrustRecord) -> f32| median(&mut records.iter().map(|record| f64::from(of(record))).collect::<Vec<_>>()) as f32;
+            let middle = |of: &dyn Fn(&TrustRecord) -> f32| {
+                median(&mut records.iter().map(|record| f64::from(of(record))).collect::<Vec<_>>()) as f32
+            };
             let mut track = Track::newcomer(NEWCOMER_LARGE);
             for (b, level) in track.level.iter_mut().enumerate() {
                 *level = middle(&|record| record.levels[b]).clamp(LEVEL.0, LEVEL.1);

@@ -180,7 +180,8 @@ fn encode_chunk(value_bits: u8, start: u32, residual: &mut [f32], chosen: &[u32]
     }
     if value_bits == 2 {
         for indices in chosen.chunks(32) {
-            let highs = indices.iter().rev().fold(0, |word, &index| word << 1 | u64::from(scales.is_high(residual[index as usize])));
+            let highs =
+                indices.iter().rev().fold(0, |word, &index| word << 1 | u64::from(scales.is_high(residual[index as usize])));
             bits.put(highs, indices.len() as u32);
         }
     }

@@ -74,7 +74,8 @@ impl Replica {
             update_rms: self.update_rms,
             slice_rms: self.slice_rms,
         };
-        let head = bincode::encode_to_vec(head, bincode::config::legacy()).unwrap_or_else(|_| unreachable!("a Vec takes any bytes"));
+        let head =
+            bincode::encode_to_vec(head, bincode::config::legacy()).unwrap_or_else(|_| unreachable!("a Vec takes any bytes"));
         let vectors = [&self.weights, &self.residual, &self.velocity, &self.averaged];
         let mut out = Vec::with_capacity(PREFIX_BYTES + head.len() + vectors.len() * self.weights.len() * 4 + CHECKSUM_BYTES);
         out.extend_from_slice(MAGIC);
@@ -94,7 +95,14 @@ impl Replica {
     ///
     /// # Errors
     /// [`RestoreError`] says what is wrong; the caller then starts as a late joiner.
-    pub fn restore(bytes: &[u8], run: RunId, spec: &RunSpec, layout: Layout, own: NodeId, secret: [u8; 32]) -> Result<Self, RestoreError> {
+    pub fn restore(
+        bytes: &[u8],
+        run: RunId,
+        spec: &RunSpec,
+        layout: Layout,
+        own: NodeId,
+        secret: [u8; 32],
+    ) -> Result<Self, RestoreError> {
         let (content, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(RestoreError::NotASnapshot)?;
         let (prefix, rest) = content.split_first_chunk::<PREFIX_BYTES>().ok_or(RestoreError::NotASnapshot)?;
         let [magic @ .., version, l0, l1, l2, l3] = prefix;
@@ -118,7 +126,9 @@ impl Replica {
         if used != head_bytes || vectors.len() != len * 16 {
             return Err(RestoreError::Contents);
         }
-        let mut vectors = vectors.chunks_exact(len * 4).map(|bytes| bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect());
+        let mut vectors = vectors
+            .chunks_exact(len * 4)
+            .map(|bytes| bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect());
         let mut next = || vectors.next().unwrap_or_default();
         let (weights, residual, velocity, averaged): (Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>) = (next(), next(), next(), next());
         let mut replica = Self::new(run, spec, layout, own, secret, weights)?;

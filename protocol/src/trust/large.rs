@@ -4,7 +4,7 @@
 //! verdict depends on another's place in the order. Constants are ROBUST.md's, tuned there on seed 0.
 
 use super::sketch::{SKETCH, dot, unit};
-use super::{DENSITY, Heard, TrustTable, Track, follow, median_and_mad};
+use super::{DENSITY, Heard, Track, TrustTable, follow, median_and_mad};
 use crate::id::NodeId;
 
 /// Median score below which levels move more slowly, to stop at zero.

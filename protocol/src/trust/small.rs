@@ -3,7 +3,7 @@
 //! Anchoring the verdict on oneself lost 7.8 points to inner-product manipulation (ROBUST.md).
 
 use super::sketch::{SKETCH, dot, unit};
-use super::{GRACE_ROUNDS, Heard, TrustTable, Track, follow, median_and_mad};
+use super::{GRACE_ROUNDS, Heard, Track, TrustTable, follow, median_and_mad};
 use crate::id::NodeId;
 
 /// Median score below which levels move more slowly, once learning has begun.
@@ -24,7 +24,8 @@ pub(super) fn judge(table: &mut TrustTable, round: u64, heard: &[Heard], own_spo
     // In the order of ids, self included: equal views then add up in the same order, to the last bit.
     known.sort_by_key(|known| known.0);
     known.iter_mut().for_each(|(_, track, direction)| *direction = unit(&track.long));
-    let spoke = |id: &NodeId| if *id == own_id { own_spoke } else { heard.binary_search_by_key(id, |heard| heard.author).is_ok() };
+    let spoke =
+        |id: &NodeId| if *id == own_id { own_spoke } else { heard.binary_search_by_key(id, |heard| heard.author).is_ok() };
     let spoke: Vec<usize> = (0..known.len()).filter(|&k| spoke(&known[k].0)).collect();
     let trust_of = |track: &Track| if round < GRACE_ROUNDS { 1.0 } else { track.level_trust(blocks) };
     let trust: Vec<f32> = known.iter().map(|(_, track, _)| trust_of(track)).collect();
