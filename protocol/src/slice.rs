@@ -143,17 +143,25 @@ impl Slice {
     /// the difference is then right to within a level.
     #[must_use]
     pub fn difference(&self, own: &[f32], dither: &[f32]) -> Vec<f32> {
-        let mut difference = Vec::with_capacity(self.levels.len());
-        let groups = self.levels.chunks(GROUP).zip(own.chunks(GROUP)).zip(dither.chunks(GROUP));
-        for (((levels, own), dither), &scale) in groups.zip(&self.scales) {
-            difference.extend(levels.iter().zip(own).zip(dither).map(|((&level, &own), &dither)| {
-                let sent = (f32::from(level) - dither) * scale;
-                let place = own / scale + dither;
-                let seen = if place.abs() < ROUND_LIMIT { (nearest(place) - dither) * scale } else { own };
-                sent - seen
-            }));
+        let mut difference = vec![0.0; self.levels.len()];
+        let groups = difference.chunks_mut(GROUP).zip(own.chunks(GROUP)).zip(dither.chunks(GROUP));
+        for (number, ((difference, own), dither)) in groups.enumerate() {
+            self.group_difference(number, own, dither, difference);
         }
         difference
+    }
+
+    /// [`Self::difference`] of one group of [`GROUP`] values (the last may be shorter); all slices are
+    /// of that length.
+    pub(crate) fn group_difference(&self, number: usize, own: &[f32], dither: &[f32], difference: &mut [f32]) {
+        let levels = self.levels.chunks(GROUP).nth(number).unwrap_or(&[]);
+        let scale = self.scales.get(number).copied().unwrap_or(SCALE_MIN);
+        for (((difference, &level), &own), &dither) in difference.iter_mut().zip(levels).zip(own).zip(dither) {
+            let sent = (f32::from(level) - dither) * scale;
+            let place = own / scale + dither;
+            let seen = if place.abs() < ROUND_LIMIT { (nearest(place) - dither) * scale } else { own };
+            *difference = sent - seen;
+        }
     }
 
     /// Appends the scales, then the levels.

@@ -271,12 +271,7 @@ impl RunSpec {
         let density = &codec.density;
         let starts_ok = density.first().is_some_and(|first| first.0 == 0) && density.windows(2).all(|w| w[0].0 < w[1].0);
         let density_ok = starts_ok && density.len() <= 16 && density.iter().all(|d| (1..=500).contains(&d.1));
-        bound(
-            density_ok,
-            "codec.density",
-            density,
-            "1 to 16 [from_round, per_mille] pairs, rounds rising from 0, per mille 1 to 500",
-        )?;
+        bound(density_ok, "codec.density", density, "1 to 16 [from_round, per_mille] pairs, rounds rising from 0, per mille 1 to 500")?;
         bound(matches!(codec.value_bits, 1 | 2), "codec.value_bits", &codec.value_bits, "1 or 2")?;
         bound((0.0..=1.0).contains(&codec.beta), "codec.beta", &codec.beta, "between 0 and 1")?;
         bound((0.0..=1.0).contains(&codec.step_ahead), "codec.step_ahead", &codec.step_ahead, "between 0 and 1")?;
@@ -287,12 +282,7 @@ impl RunSpec {
         let slice = &self.slice;
         let part = |n: u16| n.is_power_of_two() && (2..=1_024).contains(&n);
         bound(part(slice.coarsest), "slice.coarsest", &slice.coarsest, "a power of two between 2 and 1024")?;
-        bound(
-            part(slice.finest) && slice.finest >= slice.coarsest,
-            "slice.finest",
-            &slice.finest,
-            "a power of two, at least slice.coarsest, at most 1024",
-        )?;
+        bound(part(slice.finest) && slice.finest >= slice.coarsest, "slice.finest", &slice.finest, "a power of two, at least slice.coarsest, at most 1024")?;
         let start_ok = part(slice.start) && (slice.coarsest..=slice.finest).contains(&slice.start);
         bound(start_ok, "slice.start", &slice.start, "a power of two between slice.coarsest and slice.finest")
     }
@@ -323,9 +313,7 @@ fn canonical(value: &toml::Value, depth: usize) -> Result<Canonical, SpecError> 
         toml::Value::Float(value) if value.is_finite() => Canonical::Float(value.to_bits()),
         toml::Value::Float(_) => return Err(SpecError::Task("numbers must be finite")),
         toml::Value::String(value) => Canonical::Text(value.clone()),
-        toml::Value::Array(values) => {
-            Canonical::Array(values.iter().map(|value| canonical(value, depth + 1)).collect::<Result<_, _>>()?)
-        }
+        toml::Value::Array(values) => Canonical::Array(values.iter().map(|value| canonical(value, depth + 1)).collect::<Result<_, _>>()?),
         toml::Value::Table(table) => Canonical::Table(canonical_table(table, depth + 1)?),
         toml::Value::Datetime(_) => return Err(SpecError::Task("dates mean nothing to a task; write a string")),
     })
