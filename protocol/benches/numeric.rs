@@ -4,6 +4,7 @@
 //! encoding and decoding 10 M parameters, and mixing eight such bodies beside a plain mean of eight
 //! vectors of as many f32, which is what the mix would cost if nothing were compressed or doubted.
 #![allow(missing_docs, reason = "criterion's macros make functions without any")]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark is the host here, and reads a clock")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -104,8 +104,9 @@ impl Slice {
             let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
             let scale = (largest / LEVELS).clamp(SCALE_MIN, SCALE_MAX);
             scales.push(scale);
+            let inverse = 1.0 / scale;
             levels.extend(
-                values.iter().zip(dither).map(|(&value, &dither)| nearest(value / scale + dither).clamp(-127.0, 127.0) as i8),
+                values.iter().zip(dither).map(|(&value, &dither)| nearest(value * inverse + dither).clamp(-127.0, 127.0) as i8),
             );
         }
         Self { parts, block, scales, levels }
@@ -156,9 +157,11 @@ impl Slice {
     pub(crate) fn group_difference(&self, number: usize, own: &[f32], dither: &[f32], difference: &mut [f32]) {
         let levels = self.levels.chunks(GROUP).nth(number).unwrap_or(&[]);
         let scale = self.scales.get(number).copied().unwrap_or(SCALE_MIN);
+        // As in `quantise`, to the bit: equal weights must fall on equal levels.
+        let inverse = 1.0 / scale;
         for (((difference, &level), &own), &dither) in difference.iter_mut().zip(levels).zip(own).zip(dither) {
             let sent = (f32::from(level) - dither) * scale;
-            let place = own / scale + dither;
+            let place = own * inverse + dither;
             let seen = if place.abs() < ROUND_LIMIT { (nearest(place) - dither) * scale } else { own };
             *difference = sent - seen;
         }

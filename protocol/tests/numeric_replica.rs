@@ -370,26 +370,30 @@ fn a_joiner_gets_the_weights_to_bf16() {
 #[test]
 fn the_state_median_is_that_of_byzfl() {
     // byzfl 0.0.11 "Median", first vector set, first three coordinates (float64).
-    let vectors: [[f32; 3]; 10] = [
-        [0.001_230_153_4, 0.298_745_54, -0.274_137_86],
-        [-0.492_206_52, -0.620_474_9, 0.489_842_05],
-        [-1.344_214_5, -0.457_615_76, -1.901_222_7],
-        [0.156_751_09, -0.186_930_94, -2.516_759_7],
-        [-0.978_519_1, -0.808_837_24, 1.060_898_6],
-        [0.110_464_14, 0.063_781_77, -1.225_055_8],
-        [-0.641_470_4, 2.000_416_5, 0.762_259_7],
-        [4.933_482_7, 5.667_247_6, 6.438_522_6],
-        [4.420_698_4, 4.803_804, 5.898_763_9],
-        [4.536_83, 4.902_713, 6.257_015],
+    let vectors: [[f64; 3]; 10] = [
+        [0.001_230_153, 0.298_745_537, -0.274_137_855],
+        [-0.492_206_519, -0.620_474_900, 0.489_842_050],
+        [-1.344_214_547, -0.457_615_761, -1.901_222_740],
+        [0.156_751_087, -0.186_930_945, -2.516_759_711],
+        [-0.978_519_078, -0.808_837_239, 1.060_898_622],
+        [0.110_464_143, 0.063_781_774, -1.225_055_826],
+        [-0.641_470_394, 2.000_416_546, 0.762_259_712],
+        [4.933_482_680, 5.667_247_561, 6.438_522_592],
+        [4.420_698_403, 4.803_804_027, 5.898_763_872],
+        [4.536_830_135, 4.902_713_074, 6.257_014_977],
     ];
-    let expected = [0.055_847_148, 0.181_263_66, 0.626_050_9];
+    let expected = [0.055_847_148, 0.181_263_656, 0.626_050_881];
     // Through bf16, as donors send them: 8 bits of precision.
-    let donors: Vec<StateBlock> = vectors
-        .iter()
-        .map(|vector| StateBlock::decode(&state::encode_block(vector, 0).expect("a block"), 0, 3).expect("finite"))
-        .collect();
+    let donor = |vector: [f64; 3]| {
+        let bytes = state::encode_block(&vector.map(|value| value as f32), 0).expect("a block");
+        StateBlock::decode(&bytes, 0, 3).expect("finite")
+    };
+    let donors: Vec<StateBlock> = vectors.into_iter().map(donor).collect();
     let median = state::assemble(&donors).expect("ten donors");
-    assert!(median.iter().zip(expected).all(|(found, expected): (&f32, f32)| (found - expected).abs() < 0.004), "{median:?}");
+    assert!(
+        median.iter().zip(expected).all(|(found, expected): (&f32, f64)| (f64::from(*found) - expected).abs() < 0.004),
+        "{median:?}"
+    );
 }
 
 #[test]
