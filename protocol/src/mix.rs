@@ -38,8 +38,9 @@ const SAMPLES_FACTOR: f64 = 4.0;
 const TRUST_FLOOR: f64 = 0.25;
 /// Senders trusted less have no say in slices.
 const SLICE_TRUST_MIN: f32 = 0.5;
-/// Parameters that `outer_step` handles at a time: 8 KiB of each vector (a guess at the L1 cache).
-const WINDOW: usize = 2_048;
+/// Parameters that `outer_step` handles at a time: 16 KiB of G stay in the L1 cache (measured: 1,024 and
+/// 2,048 are a tenth slower, 8,192 no faster).
+const WINDOW: usize = 4_096;
 
 /// A delta with its norms, whoever sent it.
 pub(crate) struct Measured<'a> {

@@ -31,6 +31,9 @@ use crate::state::median;
 pub const SENDERS_MAX: usize = 256;
 /// Known senders from which the large-network rule holds (ROBUST: KMIN).
 pub const KNOWN_MIN: usize = 12;
+/// Known senders from which the small rule's directions are not kept up any more: well above
+/// [`KNOWN_MIN`], so that a network at the border does not forget each time it grows by one.
+const LONG_MAX: usize = 2 * KNOWN_MIN;
 /// Rounds before anybody is judged.
 const GRACE_ROUNDS: u64 = 3;
 /// A sender unheard for so many rounds no longer counts as known when the rule is chosen, though its
@@ -160,23 +163,24 @@ impl TrustTable {
     /// `heard` is sorted by author and holds none by this node; `live` counts the run's live authors,
     /// this node included.
     pub(crate) fn judge(&mut self, round: u64, live: usize, heard: &[Heard], own: Option<&Heard>) -> Verdict {
-        let active = |track: &Track| round.saturating_sub(track.heard_at) < ACTIVE_ROUNDS;
-        let known_before = self.senders.values().filter(|track| active(track)).count();
-        let newcomer = if known_before.max(live.saturating_sub(1)) < KNOWN_MIN { NEWCOMER_SMALL } else { NEWCOMER_LARGE };
-        self.note(round, newcomer, heard);
-        let known = self.senders.values().filter(|track| active(track)).count();
+        let active = |track: &&Track| round.saturating_sub(track.heard_at) < ACTIVE_ROUNDS;
         // A newcomer to a large network has heard few yet: it waits, and does not take it for a small one.
-        let symmetric = known.max(live.saturating_sub(1)) < KNOWN_MIN;
+        let size = |table: &Self| table.senders.values().filter(active).count().max(live.saturating_sub(1));
+        self.note(round, if size(self) < KNOWN_MIN { NEWCOMER_SMALL } else { NEWCOMER_LARGE }, heard);
+        let size = size(self);
+        let symmetric = size < KNOWN_MIN;
         self.extend_quick(heard);
-        if symmetric {
+        if size < LONG_MAX {
             self.extend_long(heard, own);
+        } else {
+            self.senders.values_mut().chain([&mut self.own]).for_each(|track| track.long = Vec::new());
+        }
+        if symmetric {
             small::judge(self, round, heard, own.is_some());
         } else {
-            self.own.long = Vec::new();
-            self.senders.values_mut().for_each(|track| track.long = Vec::new());
             large::judge(self, heard);
         }
-        let unjudged = round < GRACE_ROUNDS || (!symmetric && known < KNOWN_MIN);
+        let unjudged = round < GRACE_ROUNDS || (!symmetric && self.senders.len() < KNOWN_MIN);
         let trust_of = |track: &Track| match (unjudged, symmetric) {
             (true, _) => 1.0,
             (false, true) => track.level_trust(self.blocks),
@@ -235,7 +239,9 @@ impl TrustTable {
     }
 
     /// Takes over what several donors think: for every sender named by most of them, the median of
-    /// their levels. What this node has seen itself is not overruled.
+    /// their levels. A donor that does not name it (itself, say) counts as one that has just met it, so
+    /// that of two opinions one lie is not half the truth. What this node has seen itself is not
+    /// overruled.
     pub(crate) fn import(&mut self, donors: &[Vec<TrustRecord>]) {
         let mut opinions: BTreeMap<NodeId, Vec<TrustRecord>> = BTreeMap::new();
         for donor in donors {
@@ -247,11 +253,12 @@ impl TrustTable {
                 opinions.entry(peer).or_default().push(record);
             }
         }
-        for (peer, records) in opinions {
+        for (peer, mut records) in opinions {
             let named_by_most = records.len() * 2 > donors.len();
             if !named_by_most || peer == self.own_id || self.senders.contains_key(&peer) || self.senders.len() >= SENDERS_MAX {
                 continue;
             }
+            records.resize(donors.len(), TrustRecord { peer, levels: [NEWCOMER_LARGE; BLOCK_COUNT_MAX], density: 0.0 });
             let middle = |of: &dyn Fn(&TrustRecord) -> f32| {
                 median(&mut records.iter().map(|record| f64::from(of(record))).collect::<Vec<_>>()) as f32
             };

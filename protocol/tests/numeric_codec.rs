@@ -6,7 +6,7 @@ use proptest::test_runner::FileFailurePersistence;
 use shoal_protocol::body::{BodyReject, Codec};
 use shoal_protocol::delta::{self, DeltaReject, RESIDUAL_MAX, Shape};
 use shoal_protocol::id::{Digest, RunId};
-use shoal_protocol::layout::Layout;
+use shoal_protocol::layout::{Layout, PARAM_COUNT_MAX};
 use shoal_protocol::slice::{self, Slice};
 use shoal_protocol::spec::RunSpec;
 
@@ -196,6 +196,16 @@ fn scales_and_padding_are_checked() {
     }
     assert_eq!(delta::decode(&shape, &[0, 0x40, 0b1000]), Err(DeltaReject::Index));
     assert_eq!(delta::decode(&shape, &good[..2]), Err(DeltaReject::Truncated));
+}
+
+#[test]
+fn too_few_bytes_are_refused_before_the_first_is_read() {
+    // 64 M entries would be asked for. The bytes would be refused for their first scale, were it read.
+    let shape = Shape { param_count: PARAM_COUNT_MAX, chunk: 1_024, per_mille: 30, value_bits: 1 };
+    assert_eq!(delta::decode(&shape, &[0xff; 1_000]), Err(DeltaReject::Truncated));
+    let small = Shape { param_count: 100, ..shape };
+    assert_eq!(delta::decode(&small, &vec![0xff; small.bytes_max() + 1]), Err(DeltaReject::Leftover));
+    assert_eq!(delta::decode(&small, &vec![0xff; small.bytes_max()]), Err(DeltaReject::Scale));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! verdict depends on another's place in the order. Constants are ROBUST.md's, tuned there on seed 0.
 
 use super::sketch::{SKETCH, dot, unit};
-use super::{DENSITY, Heard, Track, TrustTable, follow, median_and_mad};
+use super::{DENSITY, Heard, KNOWN_MIN, Track, TrustTable, follow, median_and_mad};
 use crate::id::NodeId;
 
 /// Median score below which levels move more slowly, to stop at zero.
@@ -29,16 +29,21 @@ pub(super) fn judge(table: &mut TrustTable, heard: &[Heard]) {
     let mut known: Vec<Known<'_>> = with_direction.map(|(&id, track)| Known { unit: unit(&track.quick), id, track }).collect();
     let is_heard = |id: &NodeId| heard.binary_search_by_key(id, |heard| heard.author).is_ok();
     let heard: Vec<usize> = (0..known.len()).filter(|&k| is_heard(&known[k].id)).collect();
+    // Levels that came from a donor or from before a restart hold until there is something to compare.
+    let few = known.len() < KNOWN_MIN;
     find_company(&mut known, &heard, blocks);
     for b in 0..blocks {
         score(&mut known, &heard, b);
         let (middle, mad) = median_and_mad(known.iter().map(|known| known.track.score[b]));
         let sigma = (1.4826 * mad).max(0.04 + 0.2 * middle.abs()) + 0.001;
-        let freeze = (middle / FREEZE_BELOW).clamp(0.0, 1.0);
+        let freeze = if few { 0.0 } else { (middle / FREEZE_BELOW).clamp(0.0, 1.0) };
         for &j in &heard {
             let track = &mut *known[j].track;
             follow(&mut track.level[b], (f64::from(track.score[b]) - middle) / sigma, freeze);
         }
+    }
+    if few {
+        return;
     }
     let (middle, mad) = median_and_mad(known.iter().map(|known| known.track.density));
     let sigma = (1.4826 * mad).max(0.2 * middle + 0.1) + 0.001;
