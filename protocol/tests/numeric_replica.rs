@@ -1,238 +1,16 @@
-//! Replicas together: what a mix does, what it cannot be made to do, and who is believed.
+//! One replica and what others may do to it: mixing and its bounds, snapshots, joining.
 
+mod numeric_net;
+
+use numeric_net::{Kind, PARAMS, bodies, distance, incoming, layout, net, noise, replica_with, spec};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use shoal_protocol::body::Admitted;
 use shoal_protocol::id::NodeId;
 use shoal_protocol::layout::Layout;
 use shoal_protocol::mix::Incoming;
-use shoal_protocol::replica::{Applied, Replica, ReplicaError, RestoreError};
-use shoal_protocol::spec::RunSpec;
+use shoal_protocol::replica::{Replica, ReplicaError, RestoreError};
 use shoal_protocol::state::{self, StateBlock};
-use shoal_protocol::trust::{SENDERS_MAX, TrustRecord};
-
-/// Two layers, so that a reversed one has somewhere to hide.
-const TENSORS: [usize; 2] = [1_500, 600];
-const PARAMS: usize = 2_100;
-
-fn spec(lines: &str) -> RunSpec {
-    RunSpec::parse(&format!("version = 1\nname = \"numeric\"\nseed = 1\n{lines}\n[task]\n")).expect("a spec")
-}
-
-fn layout() -> Layout {
-    Layout::from_tensors(&TENSORS).expect("a layout")
-}
-
-fn replica_with(spec: &RunSpec, id: u8, weights: Vec<f32>) -> Replica {
-    Replica::new(spec.run_id(), spec, layout(), NodeId([id; 32]), [id ^ 0x5a; 32], weights).expect("a replica")
-}
-
-/// About normal, mean 0, variance 1, from a counter (splitmix64).
-fn noise(seed: u64, len: usize) -> Vec<f32> {
-    let uniform = |i: u64| {
-        let mut z = (seed << 24).wrapping_add(i).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-    };
-    (0..len as u64).map(|i| (0..6).map(|part| uniform(i * 6 + part)).sum::<f32>() * 1.414).collect()
-}
-
-fn rms(values: impl Iterator<Item = f32>) -> f32 {
-    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value * value, count + 1.0));
-    (sum / count).sqrt()
-}
-
-fn distance(a: &[f32], b: &[f32]) -> f32 {
-    rms(a.iter().zip(b).map(|(a, b)| a - b))
-}
-
-/// What a node does to the change its training found, before it publishes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Honest,
-    /// Publishes so many times its change: -1 flips signs.
-    Scaled(f32),
-    /// Reverses the first layer and is honest about the second.
-    OneLayer,
-    /// All of this kind publish one and the same change, away from the target.
-    Clone,
-}
-
-/// Nodes that learn one target, each seeing it through its own noise.
-struct Net {
-    replicas: Vec<Replica>,
-    kinds: Vec<Kind>,
-    target: Vec<f32>,
-    round: u64,
-    /// What was published last.
-    bodies: Vec<Admitted>,
-    /// How many others each node hears in a round, at random.
-    heard: usize,
-}
-
-impl Net {
-    fn new(spec: &RunSpec, kinds: &[Kind]) -> Self {
-        let replicas = (0..kinds.len()).map(|id| replica_with(spec, id as u8 + 1, vec![0.0; PARAMS])).collect();
-        Self { replicas, kinds: kinds.to_vec(), target: noise(99, PARAMS), round: 0, bodies: Vec::new(), heard: usize::MAX }
-    }
-
-    /// The change that a node publishes: a step towards the target, with noise of three times its size.
-    fn trained(&self, node: usize, start: &[f32]) -> Vec<f32> {
-        let own = noise(1_000 * self.round + node as u64, PARAMS);
-        let step = |i: usize, noise: f32| 0.02 * (start[i] - self.target[i] + 3.0 * noise);
-        let away = noise(77, PARAMS);
-        (0..PARAMS)
-            .map(|i| {
-                start[i]
-                    - match self.kinds[node] {
-                        Kind::Honest => step(i, own[i]),
-                        Kind::Scaled(factor) => factor * step(i, own[i]),
-                        Kind::OneLayer if i < TENSORS[0] => -step(i, own[i]),
-                        Kind::OneLayer => step(i, own[i]),
-                        Kind::Clone => 0.06 * away[i],
-                    }
-            })
-            .collect()
-    }
-
-    /// One round: everybody trains, publishes, and mixes what it hears.
-    fn step(&mut self) -> Vec<Applied> {
-        let mut bodies: Vec<Admitted> = Vec::new();
-        for node in 0..self.replicas.len() {
-            let start = self.replicas[node].start();
-            let trained = self.trained(node, &start);
-            let published = self.replicas[node].publish(self.round, &start, &trained, 1.0, 10).expect("finite");
-            bodies.push(self.replicas[node].codec().decode(&published.bytes, self.round).expect("what was encoded"));
-        }
-        let live = self.replicas.len();
-        let incoming = incoming(&bodies);
-        let order = |node: usize| {
-            let dice = noise(7_000_000 + self.round * 1_000 + node as u64, live);
-            let mut order: Vec<usize> = (0..live).filter(|&other| other != node).collect();
-            order.sort_by(|&a, &b| dice[a].total_cmp(&dice[b]));
-            order.into_iter().take(self.heard).map(|other| incoming[other]).collect::<Vec<_>>()
-        };
-        let heard: Vec<Vec<Incoming<'_>>> = (0..live).map(order).collect();
-        let applied =
-            self.replicas.iter_mut().zip(&heard).map(|(replica, heard)| replica.apply(self.round, live, heard)).collect();
-        self.round += 1;
-        self.bodies = bodies;
-        applied
-    }
-
-    fn run(&mut self, rounds: u64) -> Vec<Applied> {
-        (0..rounds).map(|_| self.step()).last().unwrap_or_default()
-    }
-
-    /// Lowest trust any honest node has in an honest one, highest it has in another.
-    fn trust_bounds(&self, applied: &[Applied]) -> (f32, f32) {
-        let (mut honest, mut other) = (1.0_f32, 0.0_f32);
-        for (applied, _) in applied.iter().zip(&self.kinds).filter(|(_, kind)| **kind == Kind::Honest) {
-            for (id, trust) in &applied.trust {
-                match self.kinds[usize::from(id.0[0]) - 1] {
-                    Kind::Honest => honest = honest.min(*trust),
-                    _ => other = other.max(*trust),
-                }
-            }
-        }
-        (honest, other)
-    }
-}
-
-/// All bodies as incoming; a replica ignores its own.
-fn incoming(bodies: &[Admitted]) -> Vec<Incoming<'_>> {
-    bodies
-        .iter()
-        .enumerate()
-        .map(|(node, body)| Incoming { author: NodeId([node as u8 + 1; 32]), lag: 0, samples: 10, body })
-        .collect()
-}
-
-/// Bodies of one round by as many other nodes as there are gradients, all with these weights.
-fn bodies(spec: &RunSpec, round: u64, weights: &[Vec<f32>], gradients: &[Vec<f32>]) -> Vec<Admitted> {
-    let body = |(weights, gradient): (&Vec<f32>, &Vec<f32>)| {
-        let mut author = replica_with(spec, 200, weights.clone());
-        let trained: Vec<f32> = weights.iter().zip(gradient).map(|(weight, step)| weight - step).collect();
-        let published = author.publish(round, weights, &trained, 1.0, 10).expect("finite");
-        author.codec().decode(&published.bytes, round).expect("what was encoded")
-    };
-    weights.iter().zip(gradients).map(body).collect()
-}
-
-fn net(attackers: usize, nodes: usize, kind: Kind) -> Net {
-    let kinds: Vec<Kind> = (0..nodes).map(|node| if node < attackers { kind } else { Kind::Honest }).collect();
-    Net::new(&spec(""), &kinds)
-}
-
-#[test]
-fn sixteen_senders_see_through_attackers() {
-    for kind in [Kind::Scaled(-1.0), Kind::Scaled(-10.0), Kind::OneLayer, Kind::Clone] {
-        let mut net = net(3, 16, kind);
-        let applied = net.run(40);
-        let (honest, other) = net.trust_bounds(&applied);
-        assert!(honest > 0.5 && other < 0.5, "{kind:?}: honest at least {honest}, others at most {other}");
-    }
-}
-
-#[test]
-fn where_nobody_attacks_hardly_anybody_is_doubted() {
-    for (nodes, heard) in [(5, 4), (8, 7), (16, 15), (32, 10)] {
-        let mut net = net(0, nodes, Kind::Honest);
-        net.heard = heard;
-        let applied = net.run(60);
-        let trust: Vec<f32> = applied.iter().flat_map(|applied| &applied.trust).map(|entry| entry.1).collect();
-        let doubted = trust.iter().filter(|trust| **trust < 0.5).count();
-        assert!(doubted * 50 <= trust.len(), "{doubted} of {} in a network of {nodes}", trust.len());
-    }
-}
-
-#[test]
-fn a_sampled_network_sees_through_a_fifth() {
-    let mut net = net(6, 32, Kind::Scaled(-1.0));
-    net.heard = 10;
-    let applied = net.run(40);
-    let (honest, other) = net.trust_bounds(&applied);
-    assert!(honest > 0.5 && other < 0.5, "honest at least {honest}, others at most {other}");
-}
-
-#[test]
-fn a_joiner_believes_whom_its_donors_believe() {
-    let mut net = net(3, 16, Kind::Scaled(-1.0));
-    net.run(40);
-    let mut joiner = replica_with(&spec(""), 200, net.replicas[15].weights().to_vec());
-    // One of the three donors is an attacker, and says the opposite.
-    let mut lies = net.replicas[0].export_trust();
-    lies.iter_mut().for_each(|record| record.levels = record.levels.map(|level| if level < -2.5 { 2.0 } else { -6.0 }));
-    joiner.import_trust(&[net.replicas[8].export_trust(), lies, net.replicas[9].export_trust()]);
-    let applied = joiner.apply(net.round, 17, &incoming(&net.bodies));
-    for (id, trust) in applied.trust {
-        // Nobody lists itself, so the honest donors stand where a newcomer does, at a half.
-        let attacker = id.0[0] <= 3;
-        assert!(if attacker { trust < 0.5 } else { trust >= 0.5 }, "{id}: {trust}");
-    }
-}
-
-#[test]
-fn eight_nodes_see_through_two_and_agree_about_it() {
-    for kind in [Kind::Scaled(-1.0), Kind::Scaled(-10.0), Kind::OneLayer, Kind::Clone] {
-        let mut net = net(2, 8, kind);
-        let applied = net.run(40);
-        let (honest, other) = net.trust_bounds(&applied);
-        assert!(honest > 0.5 && other < 0.5, "{kind:?}: honest at least {honest}, others at most {other}");
-    }
-}
-
-#[test]
-fn learning_under_attack_ends_near_learning_without() {
-    let end = |attackers: usize, nodes: usize| {
-        let mut net = net(attackers, nodes, Kind::Scaled(-1.0));
-        net.run(200);
-        distance(net.replicas[nodes - 1].averaged(), &net.target)
-    };
-    let (silent, attacked) = (end(0, 13), end(3, 16));
-    assert!(attacked < 1.1 * silent, "{attacked} with attackers, {silent} with as many honest nodes alone");
-}
 
 #[test]
 fn one_node_alone_follows_its_own_delta_with_momentum() {
@@ -320,17 +98,6 @@ fn slices_alone_pull_two_replicas_together() {
     }
     let rest = distance(replicas[0].weights(), replicas[1].weights());
     assert!(rest < 0.02 * apart, "{apart} -> {rest}");
-}
-
-#[test]
-fn replicas_that_hear_the_same_stay_together() {
-    let mut net = net(0, 6, Kind::Honest);
-    net.run(30);
-    let apart = distance(net.replicas[0].weights(), net.replicas[5].weights());
-    // Not to the bit: each adds its own delta last, and each sketches with a secret of its own, so one
-    // may doubt a sender that another still believes.
-    let covered = distance(net.replicas[0].weights(), &[0.0; PARAMS]);
-    assert!(apart < 0.02 * covered, "{apart} apart after {covered}");
 }
 
 #[test]
@@ -445,31 +212,6 @@ fn the_state_median_is_that_of_byzfl() {
         median.iter().zip(expected).all(|(found, expected): (&f32, f64)| (f64::from(*found) - expected).abs() < 0.004),
         "{median:?}"
     );
-}
-
-#[test]
-fn trust_is_inherited_from_a_majority_of_donors() {
-    let record = |id: u8, level: f32| TrustRecord { peer: NodeId([id; 32]), levels: [level, level, 0.0, 0.0], density: 0.5 };
-    let mut joiner = replica_with(&spec(""), 1, vec![0.0; PARAMS]);
-    let liar = vec![record(2, 2.0), record(3, -6.0), record(4, f32::NAN), record(8, 2.0), record(8, 2.0), record(1, -6.0)];
-    joiner.import_trust(&[
-        vec![record(2, -5.0), record(3, 0.5), record(4, 1.0)],
-        vec![record(2, -4.0), record(3, 0.25), record(4, 1.5)],
-        liar,
-    ]);
-    let levels: Vec<(u8, f32)> = joiner.export_trust().iter().map(|record| (record.peer.0[0], record.levels[0])).collect();
-    assert_eq!(levels, [(2, -4.0), (3, 0.25), (4, 1.0)]);
-    // What stands is not overruled, and nobody can fill the table beyond its bound.
-    joiner.import_trust(&[vec![record(2, 2.0)]]);
-    assert_eq!(joiner.export_trust()[0].levels[0], -4.0);
-    let flood = |from: u32| {
-        (0..300_u32)
-            .map(|i| TrustRecord { peer: NodeId([i as u8; 32].map(|byte| byte ^ (i + from) as u8)), ..record(0, 0.0) })
-            .collect()
-    };
-    joiner.import_trust(&[flood(0)]);
-    joiner.import_trust(&[flood(7)]);
-    assert!(joiner.export_trust().len() <= SENDERS_MAX);
 }
 
 /// Few cases, each of many replicas; a failing one is kept beside this file.

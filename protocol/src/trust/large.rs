@@ -68,9 +68,14 @@ fn find_company(known: &mut [Known<'_>], heard: &[usize], blocks: usize) {
     }
 }
 
-/// S: cosine to the sum of the others, each by its trust and divided by its company.
+/// S: cosine to the sum of the others, each by its trust and divided by the root of its company.
+///
+/// ROBUST.md divides by the company itself. Then every tight cluster weighs about 1, whatever its size:
+/// where data are alike and all honest directions agree, three sign-flippers weigh as much as thirteen
+/// honest nodes, and levels never move (measured: 4 of 13 at a noise of a tenth of the step). Under the
+/// root a cluster of h weighs about the root of h: the majority wins, and clones still pay.
 fn score(known: &mut [Known<'_>], heard: &[usize], b: usize) {
-    let weight = |known: &Known<'_>| (known.track.level[b] + 3.0).clamp(0.0, 1.0) / (1.0 + known.track.company[b]);
+    let weight = |known: &Known<'_>| (known.track.level[b] + 3.0).clamp(0.0, 1.0) / (1.0 + known.track.company[b]).sqrt();
     let weights: Vec<f32> = known.iter().map(weight).collect();
     for &j in heard {
         let mut centre = [0.0_f32; SKETCH];
