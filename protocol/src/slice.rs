@@ -34,14 +34,15 @@ const ROUND_LIMIT: f32 = 4_194_304.0;
 const PERMUTATION_DOMAIN: &str = "shoal 2026 slice permutation v1";
 const DITHER_DOMAIN: &str = "shoal 2026 slice dither v1";
 
-/// The parameters of one block when `param_count` are divided into `parts`: sizes differ by at most one.
+/// The parameters of one block when `param_count` are divided into `parts`, at least 1: sizes differ by
+/// at most one.
 #[must_use]
 pub fn block_range(param_count: usize, parts: u16, block: u16) -> Range<usize> {
     let edge = |block: u64| (param_count as u64 * block / u64::from(parts)) as usize;
     edge(u64::from(block))..edge(u64::from(block) + 1)
 }
 
-/// Longest block when `param_count` parameters are divided into `parts`.
+/// Longest block when `param_count` parameters are divided into `parts`, at least 1.
 #[must_use]
 pub fn block_len_max(param_count: usize, parts: u16) -> usize {
     param_count.div_ceil(usize::from(parts))
@@ -53,7 +54,7 @@ pub const fn bytes(len: usize) -> usize {
     len + len.div_ceil(GROUP) * 4
 }
 
-/// The block that all nodes send in this round.
+/// The block that all nodes send in this round, of `parts`, at least 1.
 #[must_use]
 pub fn block_of(run: RunId, round: u64, parts: u16) -> u16 {
     let count = u64::from(parts);

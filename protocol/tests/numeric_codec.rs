@@ -95,6 +95,21 @@ proptest! {
     }
 
     #[test]
+    fn bodies_survive_the_wire(gradient in gradient(), value_bits in 1_u8..=2, per_mille in prop::sample::select(vec![1_u16, 30, 500]), parts in prop::sample::select(vec![4_u16, 16, 128]), round in 0_u64..300) {
+        let codec = codec(gradient.len(), value_bits, per_mille);
+        let weights = noise(round, gradient.len());
+        let (bytes, sent) = codec.encode(round, parts, &gradient, &mut vec![0.0; gradient.len()], &weights);
+        prop_assert!(bytes.len() <= codec.body_bytes_max());
+        let body = codec.decode(&bytes, round).expect("what was encoded");
+        prop_assert_eq!(body.delta(), &sent);
+        prop_assert_eq!(body.slice(), &Slice::quantise(RUN, round, parts, &weights));
+        prop_assert_eq!((body.round(), body.slice().parts()), (round, parts));
+        for cut in 0..bytes.len().min(40) {
+            prop_assert!(codec.decode(&bytes[..bytes.len() - 1 - cut], round).is_err());
+        }
+    }
+
+    #[test]
     fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..600), value_bits in 1_u8..=2, per_mille in 1_u16..=500, param_count in 1_usize..3_000) {
         let codec = codec(param_count, value_bits, per_mille);
         let _ = codec.decode(&bytes, 0);

@@ -82,7 +82,7 @@ fn eight_nodes_see_through_two_and_agree_about_it() {
 fn learning_under_attack_ends_near_learning_without() {
     let end = |attackers: usize, nodes: usize| {
         let mut net = net(attackers, nodes, Kind::Scaled(-1.0));
-        net.run(100);
+        net.run(40);
         distance(net.replicas[nodes - 1].averaged(), &net.target)
     };
     let (silent, attacked) = (end(0, 13), end(3, 16));
