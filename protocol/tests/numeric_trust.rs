@@ -90,6 +90,20 @@ fn learning_under_attack_ends_near_learning_without() {
 }
 
 #[test]
+fn poisoned_slices_of_honest_senders_do_not_carry_the_weights_away() {
+    // Their deltas are honest, so they are trusted, and five times the size of a weight is what they ask
+    // for each round: only the clip stands between.
+    let end = |attackers: usize, nodes: usize| {
+        let mut net = net(attackers, nodes, Kind::Poison);
+        net.heard = 10;
+        net.run(60);
+        distance(net.replicas[nodes - 1].weights(), &net.target)
+    };
+    let (silent, attacked) = (end(0, 26), end(6, 32));
+    assert!(attacked < 1.5 * silent, "{attacked} with attackers, {silent} with as many honest nodes alone");
+}
+
+#[test]
 fn replicas_that_hear_the_same_stay_together() {
     let mut net = net(0, 6, Kind::Honest);
     net.run(30);

@@ -54,6 +54,8 @@ pub enum Kind {
     OneLayer,
     /// All of this kind publish one and the same change, away from the target.
     Clone,
+    /// Honest about its change, but its slices say that all weights should be larger by five.
+    Poison,
 }
 
 /// Nodes that learn one target, each seeing it through its own noise.
@@ -93,7 +95,7 @@ impl Net {
             .map(|i| {
                 start[i]
                     - match self.kinds[node] {
-                        Kind::Honest => step(i, own[i]),
+                        Kind::Honest | Kind::Poison => step(i, own[i]),
                         Kind::Scaled(factor) => factor * step(i, own[i]),
                         Kind::OneLayer if i < TENSORS[0] => -step(i, own[i]),
                         Kind::OneLayer => step(i, own[i]),
@@ -109,7 +111,12 @@ impl Net {
         for node in 0..self.replicas.len() {
             let start = self.replicas[node].start();
             let trained = self.trained(node, &start);
-            let published = self.replicas[node].publish(self.round, &start, &trained, 1.0, 10).expect("finite");
+            let mut published = self.replicas[node].publish(self.round, &start, &trained, 1.0, 10).expect("finite");
+            if self.kinds[node] == Kind::Poison {
+                let mut liar = self.replicas[node].clone();
+                liar.adopt(start.iter().map(|weight| weight + 5.0).collect()).expect("finite");
+                published = liar.publish(self.round, &start, &trained, 1.0, 10).expect("finite");
+            }
             bodies.push(self.replicas[node].codec().decode(&published.bytes, self.round).expect("what was encoded"));
         }
         let live = self.replicas.len();
