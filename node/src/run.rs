@@ -18,7 +18,7 @@ use crate::cli::CliError;
 use crate::config::{Config, DataSource};
 use crate::identity::Identity;
 use crate::start::{NodePlan, start};
-use crate::swarm::{ConnectionBounds, NetworkConfig, NetworkName};
+use crate::swarm::{ConnectionBounds, NetworkConfig};
 
 /// How long a node looks around before it starts alone. Guess: bootstrap, a Kademlia query and the
 /// gossip subscription take under a second on loopback and a few over the internet.
@@ -37,9 +37,6 @@ enum RunError {
     #[error("{what}: {source}")]
     #[diagnostic(code(shoal::run::system), help("check the limits on threads and open files"))]
     System { what: &'static str, source: std::io::Error },
-    #[error("{0}")]
-    #[diagnostic(code(shoal::run::network), help("choose another `network`"))]
-    Network(#[from] crate::swarm::NetworkNameError),
 }
 
 /// Runs a node until it is told to stop.
@@ -99,8 +96,7 @@ async fn run_node(config: &Config, plan: NodePlan) -> Result<(), CliError> {
 
 fn plan(config: &Config, spec: RunSpec) -> Result<NodePlan, CliError> {
     let (train, test) = data(config.data()).map_err(|reason| CliError::operation(RunError::Data(reason)))?;
-    let name = NetworkName::new(config.network()).map_err(|error| CliError::operation(RunError::from(error)))?;
-    let mut network = NetworkConfig::new(name, spec.run_id());
+    let mut network = NetworkConfig::new(config.network().clone(), spec.run_id());
     network.listen = config.listen().to_vec();
     network.bootstrap = config.bootstrap().to_vec();
     network.mdns = config.mdns();
@@ -110,7 +106,7 @@ fn plan(config: &Config, spec: RunSpec) -> Result<NodePlan, CliError> {
         total: config.connections_in().saturating_add(config.connections_out()),
         ..ConnectionBounds::default()
     };
-    let wait_for_peers = usize::from(config.wait_for_peers());
+    let wait_for_peers = config.wait_for_peers() as usize;
     let wait = if wait_for_peers == 0 { LOOK_AROUND } else { WAIT_FOR_PEERS };
     Ok(NodePlan {
         network,

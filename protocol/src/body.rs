@@ -163,7 +163,7 @@ impl Codec {
     /// `weights`. Returns the bytes, and the delta exactly as every receiver will read it.
     ///
     /// # Panics
-    /// If a vector is not as long as the layout says.
+    /// If a vector is not as long as the layout says, or `parts` is 0.
     #[must_use]
     pub fn encode(&self, round: u64, parts: u16, gradient: &[f32], residual: &mut [f32], weights: &[f32]) -> (Vec<u8>, Delta) {
         assert_eq!(weights.len(), self.layout.param_count(), "the weights belong to another model");

@@ -19,7 +19,7 @@ use crate::body::Codec;
 use crate::delta::Delta;
 use crate::id::{NodeId, RunId};
 use crate::layout::{BLOCK_COUNT_MAX, Layout};
-use crate::mix::{self, Incoming, Measured, Radii, Vectors};
+use crate::mix::{self, Incoming, Measured, Radii, Rates, Vectors};
 use crate::slice;
 use crate::spec::{MixSpec, RunSpec};
 use crate::state;
@@ -246,8 +246,8 @@ impl Replica {
             self.weights[range].iter_mut().zip(moves).for_each(|(weight, change)| *weight += change);
         }
         let vectors = Vectors { weights: &mut self.weights, velocity: &mut self.velocity, averaged: &mut self.averaged };
-        self.update_rms =
-            mix::outer_step(self.codec.layout(), &terms, self.mix.momentum_at(round), self.mix.rate, AVERAGE_KEEP, vectors);
+        let rates = Rates { momentum: self.mix.momentum_at(round), rate: self.mix.rate, keep: AVERAGE_KEEP };
+        self.update_rms = mix::outer_step(self.codec.layout(), &terms, rates, vectors);
 
         if let Some(radius) = pull.radius {
             self.radii.push(radius, floor.max(f64::from(self.update_rms)));

@@ -34,14 +34,15 @@ const ROUND_LIMIT: f32 = 4_194_304.0;
 const PERMUTATION_DOMAIN: &str = "shoal 2026 slice permutation v1";
 const DITHER_DOMAIN: &str = "shoal 2026 slice dither v1";
 
-/// The parameters of one block when `param_count` are divided into `parts`: sizes differ by at most one.
+/// The parameters of one block when `param_count` are divided into `parts`, at least 1: sizes differ by
+/// at most one.
 #[must_use]
 pub fn block_range(param_count: usize, parts: u16, block: u16) -> Range<usize> {
     let edge = |block: u64| (param_count as u64 * block / u64::from(parts)) as usize;
     edge(u64::from(block))..edge(u64::from(block) + 1)
 }
 
-/// Longest block when `param_count` parameters are divided into `parts`.
+/// Longest block when `param_count` parameters are divided into `parts`, at least 1.
 #[must_use]
 pub fn block_len_max(param_count: usize, parts: u16) -> usize {
     param_count.div_ceil(usize::from(parts))
@@ -53,7 +54,7 @@ pub const fn bytes(len: usize) -> usize {
     len + len.div_ceil(GROUP) * 4
 }
 
-/// The block that all nodes send in this round.
+/// The block that all nodes send in this round, of `parts`, at least 1.
 #[must_use]
 pub fn block_of(run: RunId, round: u64, parts: u16) -> u16 {
     let count = u64::from(parts);
@@ -104,8 +105,9 @@ impl Slice {
             let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
             let scale = (largest / LEVELS).clamp(SCALE_MIN, SCALE_MAX);
             scales.push(scale);
+            let inverse = 1.0 / scale;
             levels.extend(
-                values.iter().zip(dither).map(|(&value, &dither)| nearest(value / scale + dither).clamp(-127.0, 127.0) as i8),
+                values.iter().zip(dither).map(|(&value, &dither)| nearest(value * inverse + dither).clamp(-127.0, 127.0) as i8),
             );
         }
         Self { parts, block, scales, levels }
@@ -143,17 +145,27 @@ impl Slice {
     /// the difference is then right to within a level.
     #[must_use]
     pub fn difference(&self, own: &[f32], dither: &[f32]) -> Vec<f32> {
-        let mut difference = Vec::with_capacity(self.levels.len());
-        let groups = self.levels.chunks(GROUP).zip(own.chunks(GROUP)).zip(dither.chunks(GROUP));
-        for (((levels, own), dither), &scale) in groups.zip(&self.scales) {
-            difference.extend(levels.iter().zip(own).zip(dither).map(|((&level, &own), &dither)| {
-                let sent = (f32::from(level) - dither) * scale;
-                let place = own / scale + dither;
-                let seen = if place.abs() < ROUND_LIMIT { (nearest(place) - dither) * scale } else { own };
-                sent - seen
-            }));
+        let mut difference = vec![0.0; self.levels.len()];
+        let groups = difference.chunks_mut(GROUP).zip(own.chunks(GROUP)).zip(dither.chunks(GROUP));
+        for (number, ((difference, own), dither)) in groups.enumerate() {
+            self.group_difference(number, own, dither, difference);
         }
         difference
+    }
+
+    /// [`Self::difference`] of one group of [`GROUP`] values (the last may be shorter); all slices are
+    /// of that length.
+    pub(crate) fn group_difference(&self, number: usize, own: &[f32], dither: &[f32], difference: &mut [f32]) {
+        let levels = self.levels.chunks(GROUP).nth(number).unwrap_or(&[]);
+        let scale = self.scales.get(number).copied().unwrap_or(SCALE_MIN);
+        // As in `quantise`, to the bit: equal weights must fall on equal levels.
+        let inverse = 1.0 / scale;
+        for (((difference, &level), &own), &dither) in difference.iter_mut().zip(levels).zip(own).zip(dither) {
+            let sent = (f32::from(level) - dither) * scale;
+            let place = own * inverse + dither;
+            let seen = if place.abs() < ROUND_LIMIT { (nearest(place) - dither) * scale } else { own };
+            *difference = sent - seen;
+        }
     }
 
     /// Appends the scales, then the levels.

@@ -6,8 +6,8 @@
 //! how the score compares with everybody's, falling fast and rising slowly, and its trust is that level
 //! clamped to 0..1. When learning ends and honest cosines sink to zero, levels freeze.
 //!
-//! Two rules, by how many senders are known ([`KNOWN_MIN`]): `large` divides clones' weight among them
-//! and tests for density; `small` is symmetric (a node judges itself as it judges others, so that nodes
+//! Two rules, by how many senders are known ([`KNOWN_MIN`]): `large` makes company cost weight and
+//! tests for density; `small` is symmetric (a node judges itself as it judges others, so that nodes
 //! with equal views reach equal verdicts) and remembers longer. Both keep their own directions and
 //! share the levels, so a network may grow or shrink across the border.
 //!
@@ -31,6 +31,9 @@ use crate::state::median;
 pub const SENDERS_MAX: usize = 256;
 /// Known senders from which the large-network rule holds (ROBUST: KMIN).
 pub const KNOWN_MIN: usize = 12;
+/// Known senders from which the small rule's directions are not kept up any more: well above
+/// [`KNOWN_MIN`], so that a network at the border does not forget each time it grows by one.
+const LONG_MAX: usize = 2 * KNOWN_MIN;
 /// Rounds before anybody is judged.
 const GRACE_ROUNDS: u64 = 3;
 /// A sender unheard for so many rounds no longer counts as known when the rule is chosen, though its
@@ -160,23 +163,24 @@ impl TrustTable {
     /// `heard` is sorted by author and holds none by this node; `live` counts the run's live authors,
     /// this node included.
     pub(crate) fn judge(&mut self, round: u64, live: usize, heard: &[Heard], own: Option<&Heard>) -> Verdict {
-        let active = |track: &Track| round.saturating_sub(track.heard_at) < ACTIVE_ROUNDS;
-        let known_before = self.senders.values().filter(|track| active(track)).count();
-        let newcomer = if known_before.max(live.saturating_sub(1)) < KNOWN_MIN { NEWCOMER_SMALL } else { NEWCOMER_LARGE };
-        self.note(round, newcomer, heard);
-        let known = self.senders.values().filter(|track| active(track)).count();
+        let active = |track: &&Track| round.saturating_sub(track.heard_at) < ACTIVE_ROUNDS;
         // A newcomer to a large network has heard few yet: it waits, and does not take it for a small one.
-        let symmetric = known.max(live.saturating_sub(1)) < KNOWN_MIN;
+        let size = |table: &Self| table.senders.values().filter(active).count().max(live.saturating_sub(1));
+        self.note(round, if size(self) < KNOWN_MIN { NEWCOMER_SMALL } else { NEWCOMER_LARGE }, heard);
+        let size = size(self);
+        let symmetric = size < KNOWN_MIN;
         self.extend_quick(heard);
-        if symmetric {
+        if size < LONG_MAX {
             self.extend_long(heard, own);
+        } else {
+            self.senders.values_mut().chain([&mut self.own]).for_each(|track| track.long = Vec::new());
+        }
+        if symmetric {
             small::judge(self, round, heard, own.is_some());
         } else {
-            self.own.long = Vec::new();
-            self.senders.values_mut().for_each(|track| track.long = Vec::new());
             large::judge(self, heard);
         }
-        let unjudged = round < GRACE_ROUNDS || (!symmetric && known < KNOWN_MIN);
+        let unjudged = round < GRACE_ROUNDS || (!symmetric && self.senders.len() < KNOWN_MIN);
         let trust_of = |track: &Track| match (unjudged, symmetric) {
             (true, _) => 1.0,
             (false, true) => track.level_trust(self.blocks),
@@ -235,7 +239,9 @@ impl TrustTable {
     }
 
     /// Takes over what several donors think: for every sender named by most of them, the median of
-    /// their levels. What this node has seen itself is not overruled.
+    /// their levels. A donor that does not name it (itself, say) counts as one that has just met it, so
+    /// that of two opinions one lie is not half the truth. What this node has seen itself is not
+    /// overruled.
     pub(crate) fn import(&mut self, donors: &[Vec<TrustRecord>]) {
         let mut opinions: BTreeMap<NodeId, Vec<TrustRecord>> = BTreeMap::new();
         for donor in donors {
@@ -247,11 +253,12 @@ impl TrustTable {
                 opinions.entry(peer).or_default().push(record);
             }
         }
-        for (peer, records) in opinions {
+        for (peer, mut records) in opinions {
             let named_by_most = records.len() * 2 > donors.len();
             if !named_by_most || peer == self.own_id || self.senders.contains_key(&peer) || self.senders.len() >= SENDERS_MAX {
                 continue;
             }
+            records.resize(donors.len(), TrustRecord { peer, levels: [NEWCOMER_LARGE; BLOCK_COUNT_MAX], density: 0.0 });
             let middle = |of: &dyn Fn(&TrustRecord) -> f32| {
                 median(&mut records.iter().map(|record| f64::from(of(record))).collect::<Vec<_>>()) as f32
             };
@@ -278,4 +285,65 @@ fn follow(level: &mut f32, z: f64, freeze: f64) {
     let z = z.clamp(f64::from(LEVEL.0), f64::from(LEVEL.1)) as f32;
     let rate = if z < *level { 0.5 } else { 0.1 };
     *level += freeze as f32 * rate * (z - *level);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id(number: u16) -> NodeId {
+        let mut bytes = [0; 32];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        NodeId(bytes)
+    }
+
+    fn heard(number: u16, sketches: Vec<f32>) -> Heard {
+        Heard { author: id(number), sketches, clips: [1.0; BLOCK_COUNT_MAX] }
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_keeps_whom_it_hears() {
+        let mut table = TrustTable::new(id(9_999), 1);
+        for round in 0..600_u16 {
+            table.judge(u64::from(round), 20, &[heard(0, vec![1.0; SKETCH]), heard(round + 1, vec![0.5; SKETCH])], None);
+            assert!(table.senders.len() <= SENDERS_MAX);
+        }
+        assert!(table.senders.contains_key(&id(0)) && table.senders.contains_key(&id(600)));
+        assert!(!table.senders.contains_key(&id(1)));
+    }
+
+    #[test]
+    fn nobody_is_judged_before_there_is_anybody_to_compare_with() {
+        let mut table = TrustTable::new(id(9_999), 1);
+        let mut all: Vec<Heard> = (0..11).map(|number| heard(number, vec![1.0; SKETCH])).collect();
+        all[3].sketches = vec![-1.0; SKETCH];
+        for round in 3..30 {
+            let verdict = table.judge(round, 64, &all, None);
+            assert!(!verdict.symmetric && verdict.trust.iter().all(|&trust| trust == 1.0), "11 known of 64");
+        }
+        all.push(heard(11, vec![1.0; SKETCH]));
+        let verdict = (30..60).map(|round| table.judge(round, 64, &all, None)).last().expect("30 rounds");
+        assert!(verdict.trust[3] < 0.1, "12 known");
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_makes_trust_anything_but_a_share(
+            numbers in prop::collection::vec(prop::sample::select(vec![0.0_f32, 1.0, -1.0, 1e-30, 1e9, -1e30]), 40),
+            senders in 1_u16..30,
+            live in 1_usize..40,
+            blocks in 1_usize..=BLOCK_COUNT_MAX,
+        ) {
+            let mut table = TrustTable::new(id(7), blocks);
+            let sketch = |number: usize| (0..blocks * SKETCH).map(|i| numbers[(i * 7 + number * 3) % numbers.len()]).collect::<Vec<_>>();
+            let all: Vec<Heard> = (0..senders).filter(|&number| number != 7).map(|number| heard(number, sketch(usize::from(number)))).collect();
+            let own = heard(7, sketch(7));
+            for round in 0..12 {
+                let verdict = table.judge(round * 5, live, &all, Some(&own).filter(|_| round % 3 > 0));
+                prop_assert!(verdict.trust.iter().chain([&verdict.own]).all(|trust| (0.0..=1.0).contains(trust)));
+                prop_assert!(table.is_sound(id(7), blocks));
+            }
+        }
+    }
 }

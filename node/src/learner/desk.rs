@@ -130,8 +130,9 @@ impl Thread<'_> {
         let desk = &mut self.parts.desk;
         match desk.publish(training.round, &training.start, trained, steps, training.reference_steps) {
             Ok(learned) => {
-                if let Some(body) = desk.body(&learned.digest).filter(|body| body.len() <= self.parts.inline_bytes_max) {
-                    self.report(Report::OwnBody(learned.digest, body.to_vec()));
+                let body = desk.body(&learned.digest).filter(|body| body.len() <= self.parts.inline_bytes_max);
+                if let Some(body) = body.map(<[u8]>::to_vec) {
+                    self.report(Report::OwnBody(learned.digest, body));
                 }
                 Some(learned)
             }

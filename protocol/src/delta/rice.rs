@@ -170,6 +170,29 @@ mod tests {
     }
 
     #[test]
+    fn gaps_cost_little_more_than_any_code_must() {
+        // 64 of 4,096, evenly drawn: the floor is log2 C(4096, 64) / 64 = 7.36 bits (ALGORITHM.md).
+        let mut bytes = Vec::new();
+        let mut writer = BitWriter::new(&mut bytes, 0);
+        let (mut state, draws) = (1_u64, 500);
+        for _ in 0..draws {
+            let mut indices = std::collections::BTreeSet::new();
+            while indices.len() < 64 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                indices.insert((state >> 52) as u32);
+            }
+            let mut next = 0;
+            for index in indices {
+                writer.put_gap(index - next, parameter(4_096, 64));
+                next = index + 1;
+            }
+        }
+        writer.finish();
+        let per_index = bytes.len() as f64 * 8.0 / f64::from(64 * draws);
+        assert!(per_index < 7.36 * 1.02, "{per_index}");
+    }
+
+    #[test]
     fn every_gap_returns_whatever_its_parameter() {
         for parameter in 0..16 {
             let gaps: Vec<u32> = (0..200).map(|i| i * i * 3 % 65_536).collect();

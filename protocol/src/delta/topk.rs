@@ -71,20 +71,16 @@ impl Selector {
         self.marks.extend(residual.iter().map(|&value| u8::from(magnitude(value) >= pivot)));
         self.indices.clear();
         self.magnitudes.clear();
+        // A shorter tail is filled up: the marks of 64 values always make a word.
+        self.marks.resize(residual.len().next_multiple_of(64), 0);
         let mut start = 0_u32;
-        let (words, tail) = self.marks.as_chunks::<8>();
-        for word in words {
-            // Eight marks of one byte gathered into one word of eight bits.
-            let mut marks = u64::from_le_bytes(*word);
-            while marks != 0 {
-                let index = start.wrapping_add(marks.trailing_zeros() / 8);
-                self.indices.push(index);
-                marks &= marks.wrapping_sub(1);
+        for marks in self.marks.as_chunks::<64>().0 {
+            let mut word = marks.as_chunks::<8>().0.iter().rev().fold(0, |word, eight| word << 8 | gather(*eight));
+            while word != 0 {
+                self.indices.push(start.wrapping_add(word.trailing_zeros()));
+                word &= word.wrapping_sub(1);
             }
-            start = start.wrapping_add(8);
-        }
-        for (i, _) in tail.iter().enumerate().filter(|&(_, &mark)| mark == 1) {
-            self.indices.push(start + i as u32);
+            start = start.wrapping_add(64);
         }
         self.magnitudes.extend(self.indices.iter().map(|&index| magnitude(residual[index as usize])));
     }
@@ -110,6 +106,13 @@ impl Selector {
 #[inline]
 fn magnitude(value: f32) -> i32 {
     (value.to_bits() & 0x7fff_ffff) as i32
+}
+
+/// Eight bytes of 0 or 1 as eight bits, the first the lowest: byte i times 2^(56 - 7i) lands on bit
+/// 56 + i, and no two of the products meet.
+#[inline]
+fn gather(marks: [u8; 8]) -> u64 {
+    u64::from_le_bytes(marks).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 /// Keys that are at least `threshold`.
