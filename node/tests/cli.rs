@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A `shoal` that knows of no home and no settings but those of its arguments.
 fn shoal(args: &[&str]) -> Command {
@@ -127,12 +128,24 @@ fn init_makes_a_node_once() {
     assert_eq!(shoal(&["init", "--data-dir", &node]).output().unwrap().status.code(), Some(1));
     assert_eq!(fs::read(dir.path().join("node/identity.key")).unwrap(), key);
 
+    // Closed to others from the start.
+    let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("node"), mode("node/identity.key")), (0o700, 0o600));
+
     // A file that is somebody else's stops it before anything is made.
     let other = dir.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("digits.toml"), "mine").unwrap();
     assert_eq!(shoal(&["init", "--data-dir", other.to_str().unwrap()]).output().unwrap().status.code(), Some(1));
     assert_eq!(fs::read_dir(&other).unwrap().count(), 1);
+}
+
+#[test]
+fn an_answer_that_nobody_reads_is_no_failure() {
+    let mut child = shoal(&["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
 }
 
 #[test]

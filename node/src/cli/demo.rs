@@ -86,6 +86,7 @@ pub(super) fn command(
     args: &DemoArgs,
     start: impl FnOnce(&DemoPlan, &mut dyn FnMut(&DemoRow)) -> Result<DemoOutcome, CliError>,
 ) -> Result<(), CliError> {
+    let made = !args.out.exists();
     fs::create_dir_all(&args.out).map_err(unwritable(&args.out))?;
     let places = [
         args.out.join("model.safetensors"),
@@ -104,7 +105,12 @@ pub(super) fn command(
     let plan = DemoPlan { nodes: args.nodes, rounds: args.rounds, seed: args.seed, partition: args.partition };
     let table = Table { stride: plan.rounds.div_ceil(ROW_COUNT_MAX), rounds: plan.rounds, to_stderr: quiet };
     table.head(&plan);
-    let outcome = start(&plan, &mut |row| table.row(row))?;
+    let outcome = start(&plan, &mut |row| table.row(row)).inspect_err(|_| {
+        if made {
+            // Only if it is still empty; what else lies there now is not ours.
+            let _ = fs::remove_dir(&args.out);
+        }
+    })?;
 
     let json = serde_json::to_vec_pretty(&outcome.result.summary).map_err(io::Error::from)?;
     let drawn = outcome.result.svg().map_err(CliError::operation)?;
@@ -178,7 +184,6 @@ fn summary(result: &DemoResult, out: &Path) -> String {
         ("  a dense f32 model", grouped(of.bytes.dense_f32_model)),
     ];
     let rows: Vec<Vec<String>> = accuracy.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect();
-    let shell = std::env::args().next().unwrap_or_else(|| "shoal".to_owned());
     format!(
         "\n{}\n\n{:.1} s, {:.1} s of CPU, at most {:.0} MB of memory\n\nreport: {}\nmodel:  {}\nnext:   {} init   (then it says how to run a node of your own)",
         columns(&rows),
@@ -187,7 +192,7 @@ fn summary(result: &DemoResult, out: &Path) -> String {
         of.rss_peak_mb,
         out.join("report.html").display(),
         out.join("model.safetensors").display(),
-        print::plain(&shell),
+        print::program(),
     )
 }
 
@@ -231,8 +236,10 @@ mod tests {
     #[test]
     fn a_demo_that_fails_writes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let failed = command(&args(folder.path(), None), |_, _| Err(CliError::Interrupted));
-        assert!(matches!(failed, Err(CliError::Interrupted)));
+        for out in [folder.path().join("new"), folder.path().to_owned()] {
+            let failed = command(&args(&out, None), |_, _| Err(CliError::Interrupted));
+            assert!(matches!(failed, Err(CliError::Interrupted)));
+        }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Replaces nothing: if any of the three is there already, it says so and makes none of them.
 
-use shoal_protocol::id::NodeId;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 
 use super::id::Identified;
 use super::print::{line, plain};
@@ -20,10 +22,22 @@ const SPEC_FILE: &str = "digits.toml";
 pub(super) struct InitArgs {
     /// The node's data directory [default: shoal in the XDG data directory]
     #[arg(long, env = "SHOAL_DATA_DIR", value_name = "DIR")]
-    data_dir: Option<std::path::PathBuf>,
+    data_dir: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Files made so far: they go again if what follows fails.
+struct Made(Vec<PathBuf>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // The failure that is being reported matters more than this one.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 pub(super) fn command(args: &InitArgs) -> Result<(), CliError> {
@@ -35,20 +49,27 @@ pub(super) fn command(args: &InitArgs) -> Result<(), CliError> {
             return Err(CliError::Exists(path));
         }
     }
-    // The identity comes first: it makes the directory, closed to others.
-    let node: NodeId = Identity::load_or_create(&dir)?.node_id();
+    let failed = |path: PathBuf| move |source| CliError::Unwritable { path, source };
+    // Closed to others, as the key in it is.
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed(dir.clone()))?;
+    let mut made = Made(Vec::new());
     for (name, text) in files {
         let path = dir.join(name);
-        atomic::write(&path, text.as_bytes()).map_err(|source| CliError::Unwritable { path, source })?;
+        atomic::write(&path, text.as_bytes()).map_err(failed(path.clone()))?;
+        made.0.push(path);
     }
+    // The key comes last: once there is one, nothing can fail that would make it be taken away.
+    let node = Identity::load_or_create(&dir)?.node_id();
+    made.0.clear();
     let identified = Identified::new(node, &dir);
     if args.json {
         return Ok(print::json(&identified)?);
     }
     let place = plain(&dir.display().to_string());
+    let program = print::program();
     let next = match &args.data_dir {
-        Some(_) => format!("shoal run --data-dir {place} --run {place}/{SPEC_FILE}"),
-        None => format!("shoal run --run {place}/{SPEC_FILE}"),
+        Some(_) => format!("{program} run --data-dir {place} --run {place}/{SPEC_FILE}"),
+        None => format!("{program} run --run {place}/{SPEC_FILE}"),
     };
     Ok(line(&format!("{}\n\nnext: {next}", identified.drawn()))?)
 }

@@ -19,6 +19,12 @@ pub fn json(value: &impl Serialize) -> io::Result<()> {
     line(&serde_json::to_string_pretty(value)?)
 }
 
+/// The name this program was called by: for telling the next command to try.
+#[must_use]
+pub fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "shoal".to_owned(), |name| plain(&name.to_string_lossy()))
+}
+
 /// `text` with every control and direction character replaced, so that it is only text.
 #[must_use]
 pub fn plain(text: &str) -> String {

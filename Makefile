@@ -1,0 +1,65 @@
+# Everything is built in one profile and one target folder (Cargo.toml says why). The caches ccache
+# and sccache are used where they are installed and never needed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+# For `make demo ARGS="--nodes 16"`.
+ARGS ?=
+
+ifneq ($(shell command -v ccache 2>/dev/null),)
+ifeq ($(origin CC),default)
+export CC := ccache cc
+endif
+ifeq ($(origin CXX),default)
+export CXX := ccache c++
+endif
+endif
+ifneq ($(shell command -v sccache 2>/dev/null),)
+ifeq ($(origin RUSTC_WRAPPER),undefined)
+export RUSTC_WRAPPER := sccache
+endif
+endif
+
+.PHONY: help setup build demo test bench fmt clippy doc lint tidiness demo-short check
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: ## Install what cargo cannot (a C++ compiler, libclang), if it is missing
+	@scripts/setup
+
+build: setup ## Build the binary target/release/shoal
+	$(CARGO) build --release --locked -p shoal-node
+
+demo: build ## Build, then watch eight nodes learn together (ARGS="--nodes 16" for others)
+	@$(CARGO) run --quiet --release --locked -p shoal-node -- demo $(ARGS)
+
+test: setup ## Run all tests
+	$(CARGO) test --release --locked --workspace
+
+bench: setup ## Run the codec's benchmarks
+	$(CARGO) bench --locked -p shoal-protocol --bench '*'
+
+fmt: ## Check the formatting
+	$(CARGO) fmt --all --check
+
+clippy: setup ## Check with clippy; a warning is an error
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+doc: setup ## Build the documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
+
+lint: fmt clippy doc ## fmt, clippy and doc
+
+tidiness: setup ## Check the tree itself: sizes, names, laws
+	$(CARGO) test --release --locked -p shoal-node --test tidiness
+
+demo-short: build ## Run a small demo and check its JSON
+	@scripts/setup jq
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(CARGO) run --quiet --release --locked -p shoal-node -- demo --nodes 4 --rounds 10 --out "$$folder" --json - >"$$folder/stdout"; \
+	jq -e '.schema == 1 and .nodes == 4 and .rounds == 10 and (.accuracy.mean | type) == "number"' "$$folder/stdout" >/dev/null \
+	  || { echo "error: the demo's JSON is not schema 1"; cat "$$folder/stdout"; exit 1; }
+
+check: lint tidiness demo-short ## All that CI does after `make test`
