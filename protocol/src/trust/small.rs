@@ -6,15 +6,19 @@ use super::sketch::{SKETCH, dot, unit};
 use super::{GRACE_ROUNDS, Heard, Track, TrustTable, follow, median_and_mad};
 use crate::id::NodeId;
 
-/// Median score below which levels move more slowly, once learning has begun.
-const FREEZE_BELOW: f64 = 0.05;
-/// Rounds in which levels move freely: cosines of a first few sketches are still small.
-const FREEZE_FROM: u64 = 25;
-/// The spread expected before any is seen, and how many senders that expectation weighs.
-const SIGMA_PRIOR: f64 = 0.07;
-const PRIOR_WEIGHT: f64 = 6.0;
-/// The spread is never taken for wider: wide scores are what an attack looks like.
-const SIGMA_MAX: f64 = 0.12;
+/// Median score from which a round is evidence, and by how much more it is full evidence (ADR 6).
+///
+/// Where shards differ, honest deltas come to cancel each other as learning ends: each then points
+/// against the sum of the others, whoever is honest (measured without any attacker: three nodes score
+/// -.5 in round 60). Only while most senders agree does opposing them mean anything.
+const EVIDENCE_FROM: f64 = 0.2;
+const EVIDENCE_SPAN: f64 = 0.1;
+/// The score at which a level rests at 0, and the step of one level. Measured on the digits (Dirichlet
+/// .5 and .1, 3 to 8 nodes): while the median is above .2, the honest score -.24 at worst, sign
+/// flippers -.4 at best. Relative bounds, as in the large rule, shut honest nodes out here, and who is
+/// shut out opposes the rest ever more.
+const SCORE_REST: f64 = -0.2;
+const SCORE_STEP: f64 = 0.07;
 
 pub(super) fn judge(table: &mut TrustTable, round: u64, heard: &[Heard], own_spoke: bool) {
     let blocks = table.blocks;
@@ -40,15 +44,11 @@ pub(super) fn judge(table: &mut TrustTable, round: u64, heard: &[Heard], own_spo
             let along = dot(&known[j].2[block.clone()], &centre);
             known[j].1.score[b] = if length > 0.0 { (along / length) as f32 } else { 0.0 };
         }
-        let (middle, mad) = median_and_mad(known.iter().map(|known| known.1.score[b]));
-        let count = known.len() as f64;
-        let seen = 1.4826 * mad;
-        let variance = (count * seen * seen + PRIOR_WEIGHT * SIGMA_PRIOR * SIGMA_PRIOR) / (count + PRIOR_WEIGHT);
-        let sigma = variance.sqrt().min(SIGMA_MAX);
-        let freeze = if round < FREEZE_FROM { 1.0 } else { (middle / FREEZE_BELOW).clamp(0.0, 1.0) };
+        let (middle, _) = median_and_mad(known.iter().map(|known| known.1.score[b]));
+        let evidence = ((middle - EVIDENCE_FROM) / EVIDENCE_SPAN).clamp(0.0, 1.0);
         for &j in &spoke {
             let track = &mut *known[j].1;
-            follow(&mut track.level[b], (f64::from(track.score[b]) - middle) / sigma, freeze);
+            follow(&mut track.level[b], (f64::from(track.score[b]) - SCORE_REST) / SCORE_STEP, evidence);
         }
     }
 }
