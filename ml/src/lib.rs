@@ -1,1 +1,37 @@
+//! Models, data and training for Shoal: all that only one node needs to compute.
+//!
+//! A run's `[task]` table becomes a [`Task`]: the model, the shape of an example, the optimizer.
+//! Weights are a plain `Vec<f32>` in the order of the task's [`Layout`]; they start as
+//! [`Task::init`], a [`Trainer`] moves them with this node's own [`Dataset`], [`evaluate`] says how
+//! good they are, and [`safetensors`] takes them in and out of the world's format.
+//!
+//! Nothing here knows that strangers train the same model. What peers must agree on bit for bit is
+//! not computed here, but for the initial weights and the ways to divide data, which are the same
+//! everywhere by construction. burn does the tensors' work and does not show in this interface.
 
+pub mod data;
+mod device;
+mod eval;
+mod flat;
+mod layout;
+mod loss;
+mod model;
+mod optimizer;
+mod order;
+mod partition;
+pub mod safetensors;
+mod section;
+mod seed;
+mod task;
+mod train;
+
+pub use data::{DataError, Dataset, Split};
+pub use device::{Device, DeviceError};
+pub use eval::{EvalError, Metrics, evaluate};
+pub use flat::WeightsError;
+pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};
+pub use model::{Mlp, ModelSpec};
+pub use optimizer::OptimizerSpec;
+pub use partition::{Partition, PartitionError};
+pub use task::{Task, TaskError};
+pub use train::{StateError, TrainError, TrainReport, Trainer};
