@@ -1,6 +1,7 @@
 //! What must hold after every event, whatever the scenario: a violation is a bug of the machine, and
 //! ends the simulation with the seed and the time at which it shows.
 
+use core::fmt;
 use std::collections::BTreeSet;
 
 use shoal_protocol::id::Digest;
@@ -18,28 +19,34 @@ pub(crate) struct Record {
 }
 
 /// Where and when: for the message of a failed check.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Scene {
     pub(crate) seed: u64,
     pub(crate) now: Time,
     pub(crate) node: usize,
 }
 
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}, {} us, node {}", self.seed, self.now.0, self.node)
+    }
+}
+
 impl Scene {
     pub(crate) fn queues(self, peer: &Peer) {
         let lengths = peer.queue_lengths();
         let bounded = lengths.iter().zip(QUEUES_MAX).all(|(&length, max)| length <= max);
-        assert!(bounded, "{self:?}: queues of {lengths:?} are past their bounds {QUEUES_MAX:?}");
+        assert!(bounded, "{self}: queues of {lengths:?} are past their bounds {QUEUES_MAX:?}");
     }
 
     pub(crate) fn mixes_once(self, record: &mut Record, entries: &[Entry]) {
         for entry in entries {
-            assert!(record.mixed.insert(entry.digest), "{self:?}: body {} is mixed twice", entry.digest);
+            assert!(record.mixed.insert(entry.digest), "{self}: body {} is mixed twice", entry.digest);
         }
     }
 
     pub(crate) fn finite(self, weights: &[f32]) {
         let place = weights.iter().position(|weight| !weight.is_finite());
-        assert!(place.is_none(), "{self:?}: weight {place:?} is not finite");
+        assert!(place.is_none(), "{self}: weight {place:?} is not finite");
     }
 }

@@ -68,7 +68,9 @@ impl Shard {
         let restored = Replica::restore(&saved.replica, run, &self.spec, self.layout()?, self.me, self.secret);
         match (restored, learner.trainer.restore(&saved.trainer)) {
             (Ok(replica), Ok(())) => learner.desk.restore(replica),
-            (replica, trainer) => panic!("a checkpoint of round {} does not read back: {:?} {trainer:?}", saved.round, replica.err()),
+            (replica, trainer) => {
+                panic!("a checkpoint of round {} does not read back: {:?} {trainer:?}", saved.round, replica.err())
+            }
         }
         Ok(learner)
     }

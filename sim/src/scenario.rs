@@ -96,11 +96,11 @@ pub enum ScenarioError {
 }
 
 /// The run that scenarios use unless told otherwise: the digits MLP of ALGORITHM's first table, 5
-/// steps a round, everything else by default.
-fn digits_spec(seed: u64) -> String {
+/// steps a round, everything else as `sections` or the spec's defaults say.
+fn digits_spec(seed: u64, sections: &str) -> String {
     format!(
         "version = 1\nname = \"digits\"\nseed = {seed}\n[round]\nsteps = 5\nperiod_ms = 5000\npeers = 8\n\
-         [task]\nkind = \"classify\"\ninputs = [8, 8]\nclasses = 10\nbatch = 16\n\
+         {sections}\n[task]\nkind = \"classify\"\ninputs = [8, 8]\nclasses = 10\nbatch = 16\n\
          model = {{ kind = \"mlp\", hidden = [64] }}\noptimizer = {{ kind = \"sgd\", rate = 0.2 }}\n"
     )
 }
@@ -140,7 +140,16 @@ impl Scenario {
     /// None: the spec is a constant but for its seed. [`ScenarioError::Spec`] for seeds above
     /// `i64::MAX`, which TOML cannot write.
     pub fn digits(nodes: usize, rounds: u64, seed: u64) -> Result<Self, ScenarioError> {
-        Self::from_text(&digits_spec(seed), nodes, rounds, seed)
+        Self::digits_with("", nodes, rounds, seed)
+    }
+
+    /// The digits run with these sections of a spec (`[codec]`, `[mix]`, `[slice]`) instead of the
+    /// defaults.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Spec`].
+    pub fn digits_with(sections: &str, nodes: usize, rounds: u64, seed: u64) -> Result<Self, ScenarioError> {
+        Self::from_text(&digits_spec(seed, sections), nodes, rounds, seed)
     }
 
     /// A secret of one purpose and index: distinct arguments give unrelated bytes.

@@ -26,7 +26,7 @@ impl Trace {
 
     /// A node went up or down.
     pub(crate) fn change(&mut self, now: Time, node: usize, up: bool) {
-        self.head(now, node, 0x00 | u8::from(up));
+        self.head(now, node, u8::from(up));
     }
 
     pub(crate) fn input(&mut self, now: Time, node: usize, input: &Input) {
@@ -130,7 +130,9 @@ impl Trace {
         match output {
             Output::Forget { digests } => {
                 self.head(now, node, 0x2a);
-                digests.iter().for_each(|digest| drop(self.bytes(&digest.0)));
+                for digest in digests {
+                    self.bytes(&digest.0);
+                }
             }
             Output::Apply { round, live, entries } => {
                 self.head(now, node, 0x2b);
@@ -146,7 +148,9 @@ impl Trace {
             Output::KeepBlock { donor, block } => {
                 self.head(now, node, 0x2d);
                 self.bytes(&donor.0).number(block.block().into());
-                block.weights().iter().for_each(|weight| drop(self.number(weight.to_bits().into())));
+                for weight in block.weights() {
+                    self.number(weight.to_bits().into());
+                }
             }
             Output::KeepTrust { donor, table } => {
                 self.head(now, node, 0x2e);
@@ -158,7 +162,9 @@ impl Trace {
             }
             Output::Adopt { donors, round } => {
                 self.head(now, node, 0x30);
-                donors.iter().for_each(|donor| drop(self.bytes(&donor.0)));
+                for donor in donors {
+                    self.bytes(&donor.0);
+                }
                 self.number(*round);
             }
             Output::Ban { peer, span } => {

@@ -168,7 +168,11 @@ impl World {
     }
 
     fn change(&mut self, node: usize, up: bool) -> Result<(), ScenarioError> {
-        if up { self.take_up(node) } else { Ok(self.take_down(node)) }
+        if up {
+            return self.take_up(node);
+        }
+        self.take_down(node);
+        Ok(())
     }
 
     /// Makes the changes whose round has come, after something happened at this node.
