@@ -3,6 +3,8 @@
 //! A killed process is played by copying the files of a store that is still open: what is in the copy
 //! is what the system has, nothing that a destructor would add. One test really aborts a process.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

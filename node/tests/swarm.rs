@@ -3,6 +3,8 @@
 //!
 //! Every test waits for events, with one bound over the whole; no test waits for time to pass.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod swarm_nodes;
 
 use std::collections::HashSet;

@@ -2,6 +2,8 @@
 //! stream. A node must bear them: nothing panics, nothing is held for them beyond its bounds, and
 //! whoever proves to be at fault is named as such.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod swarm_nodes;
 
 use std::time::Duration;

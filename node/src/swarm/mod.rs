@@ -8,7 +8,7 @@
 //! | room | decides |
 //! | --- | --- |
 //! | `config` | every bound that is this node's own |
-//! | `transport`, `count` | how bytes travel, and how many |
+//! | `transport`, `muxer`, `count` | how bytes travel, and how many |
 //! | `gate` | who is refused outright |
 //! | `behaviour` | how libp2p's protocols are set up |
 //! | `discovery` | when to look, whom to dial |
@@ -26,6 +26,7 @@ mod config;
 mod count;
 mod discovery;
 mod gate;
+mod muxer;
 mod peers;
 mod requests;
 mod translate;

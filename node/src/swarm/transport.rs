@@ -11,15 +11,13 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::{Keypair, PeerId};
-use libp2p::{Multiaddr, noise, quic, tcp, yamux};
+use libp2p::{Multiaddr, noise, quic, tcp};
 
 use super::NetworkError;
 use super::address::{TransportKind, ip_of, port_of, transport_of};
 use super::count::{ByteCounts, Counted};
+use super::muxer::{STREAMS_MAX, Yamux};
 
-/// Streams at a time on one connection. Gossip, Kademlia, identify, ping and the bounded requests
-/// use fewer than 32; the rest is room for another implementation's habits.
-const STREAMS_MAX: u16 = 64;
 /// What a peer may have in flight to us on one QUIC stream; QUIC's form of Yamux's window.
 const QUIC_STREAM_BYTES: u32 = 1 << 20;
 /// The same for one QUIC connection.
@@ -32,20 +30,18 @@ const BACKLOG: u32 = 128;
 /// TCP and QUIC as one transport whose bytes are counted.
 pub(super) fn build(key: &Keypair, counts: &Arc<ByteCounts>) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let noise = noise::Config::new(key).map_err(|error| NetworkError::Key(error.to_string()))?;
-    let mut yamux = yamux::Config::default();
-    yamux.set_max_num_streams(usize::from(STREAMS_MAX));
     let tcp_counts = Arc::clone(counts);
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().listen_backlog(BACKLOG))
         .map(move |socket, _| Counted::new(socket, Arc::clone(&tcp_counts)))
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
-        .multiplex(yamux)
+        .multiplex(Yamux)
         .timeout(HANDSHAKE_TIMEOUT)
         .boxed();
 
     let mut config = quic::Config::new(key);
     config.handshake_timeout = HANDSHAKE_TIMEOUT;
-    config.max_concurrent_stream_limit = u32::from(STREAMS_MAX);
+    config.max_concurrent_stream_limit = STREAMS_MAX as u32;
     config.max_stream_data = QUIC_STREAM_BYTES;
     config.max_connection_data = QUIC_CONNECTION_BYTES;
     let quic_counts = Arc::clone(counts);
