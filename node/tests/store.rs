@@ -3,6 +3,8 @@
 //! A killed process is played by copying the files of a store that is still open: what is in the copy
 //! is what the system has, nothing that a destructor would add. One test really aborts a process.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -145,12 +147,12 @@ fn a_newer_format_is_left_alone() {
 }
 
 #[test]
-fn a_missing_sequence_file_is_not_a_new_one() {
+fn a_missing_ledger_is_not_a_new_one() {
     let home = tempfile::tempdir().unwrap();
     let mut store = Store::open(home.path()).unwrap();
     store.reserve_sequence(5).unwrap();
     drop(store);
-    fs::remove_file(home.path().join("sequence")).unwrap();
+    fs::remove_file(home.path().join("ledger")).unwrap();
     let error = Store::open(home.path()).unwrap_err();
     assert!(matches!(error, StoreError::Corrupted { .. }), "{error}");
 }
@@ -175,50 +177,83 @@ fn the_peer_not_seen_for_longest_makes_room() {
     }
 }
 
-/// Flips bits all over the files of a store that holds two checkpoints, and opens it each time: it
-/// either says that it is damaged or gives back what was saved, last or last but one, never anything
-/// else and never an older sequence number.
-#[test]
-fn no_flipped_bit_is_served() {
-    let home = tempfile::tempdir().unwrap();
-    let states = [vec![1_u8; 3_000], vec![2_u8; 3_000], vec![3_u8; 3_000]];
-    let mut store = Store::open(home.path()).unwrap();
-    store.save_checkpoint(&states[0]).unwrap();
-    store.reserve_sequence(40).unwrap();
-    drop(store);
-    let mut store = Store::open(home.path()).unwrap();
-    store.save_checkpoint(&states[1]).unwrap();
-    store.save_checkpoint(&states[2]).unwrap();
-    store.reserve_sequence(77).unwrap();
-    let (mut whole, mut earlier, mut refused) = (0, 0, 0);
-    for file in files(home.path()) {
+/// Flips one bit at up to 60 places of every file of a store that is still open, and opens a copy each
+/// time. It says that it is damaged, or gives back the state saved last or last but one, never
+/// anything else and never an older sequence number. Returns how often each happened.
+fn flip(home: &Path, last: &[u8], earlier: &[u8], number: u64) -> (usize, usize, usize) {
+    let (mut whole, mut fell_back, mut refused) = (0, 0, 0);
+    for file in files(home) {
         let length = fs::metadata(&file).unwrap().len() as usize;
-        // Every file at up to 60 places, spread by a stride that is prime to block sizes.
         for place in (0..length).step_by((length / 60).max(1) | 1) {
             let copy_home = tempfile::tempdir().unwrap();
-            copy(home.path(), copy_home.path());
-            let path = copy_home.path().join(file.strip_prefix(home.path()).unwrap());
+            copy(home, copy_home.path());
+            let path = copy_home.path().join(file.strip_prefix(home).unwrap());
             let mut bytes = fs::read(&path).unwrap();
             bytes[place] ^= 1 << (place % 8);
             fs::write(&path, &bytes).unwrap();
             let opened = Store::open(copy_home.path()).and_then(|mut store| {
-                assert!(store.sequence() >= 77, "{} at {place}: number {}", file.display(), store.sequence());
+                assert!(store.sequence() >= number, "{} at {place}: number {}", file.display(), store.sequence());
                 store.load_checkpoint()
             });
             match opened {
-                Ok(Some(loaded)) if loaded.bytes == states[2] => whole += 1,
-                Ok(Some(loaded)) if loaded.bytes == states[1] => earlier += 1,
-                Ok(other) => {
-                    let generation = other.map(|loaded| loaded.generation);
-                    panic!("{} at {place}: served checkpoint {generation:?}", file.display());
-                }
-                Err(StoreError::Corrupted { .. } | StoreError::Failed { .. } | StoreError::NewerFormat { .. }) => refused += 1,
+                Ok(Some(loaded)) if loaded.bytes == last => whole += 1,
+                Ok(Some(loaded)) if loaded.bytes == earlier && loaded.damage.is_some() => fell_back += 1,
+                Ok(other) => panic!("{} at {place}: served {:?}", file.display(), other.map(|loaded| loaded.generation)),
+                Err(StoreError::Corrupted { .. } | StoreError::NewerFormat { .. }) => refused += 1,
                 Err(error) => panic!("{} at {place}: {error}", file.display()),
             }
         }
     }
-    println!("{whole} flips did no harm, {earlier} led to the checkpoint before, {refused} were refused");
-    assert!(whole > 0 && refused > 0);
+    (whole, fell_back, refused)
+}
+
+#[test]
+fn no_flipped_bit_is_served() {
+    let home = tempfile::tempdir().unwrap();
+    let states = [1_u8, 2, 3].map(|byte| vec![byte; 30_000]);
+    let mut store = Store::open(home.path()).unwrap();
+    for state in &states {
+        store.save_checkpoint(state).unwrap();
+    }
+    store.reserve_sequence(77).unwrap();
+    let (whole, _, refused) = flip(home.path(), &states[2], &states[1], 77);
+    assert!(whole > 0 && refused > 0, "in the log: {whole} {refused}");
+    // Opening again moves everything from the log into tables.
+    drop(store);
+    let _store = Store::open(home.path()).unwrap();
+    let (whole, fell_back, refused) = flip(home.path(), &states[2], &states[1], 77);
+    assert!(whole > 0 && fell_back > 0 && refused > 0, "in tables: {whole} {fell_back} {refused}");
+}
+
+/// A damaged last checkpoint is replaced by the next one; the good one behind it is not.
+#[test]
+fn after_a_fallback_the_good_one_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let mut store = Store::open(home.path()).unwrap();
+    for state in [b"zero", b"one ", b"two "] {
+        store.save_checkpoint(state).unwrap();
+    }
+    drop(store);
+    let options = rocksdb::Options::default();
+    let edit = |key: &[u8], value: &[u8]| {
+        let names = rocksdb::DB::list_cf(&options, home.path().join("db")).unwrap();
+        let db = rocksdb::DB::open_cf(&options, home.path().join("db"), names).unwrap();
+        db.put_cf(db.cf_handle("checkpoint").unwrap(), key, value).unwrap();
+    };
+    edit(b"even", b"not what was written");
+    let mut store = Store::open(home.path()).unwrap();
+    let loaded = store.load_checkpoint().unwrap().unwrap();
+    assert_eq!((&loaded.bytes[..], loaded.generation), (&b"one "[..], 1));
+    assert!(loaded.damage.unwrap().contains("too short"));
+    assert_eq!(store.save_checkpoint(b"two again").unwrap(), 2);
+    drop(store);
+    edit(b"odd", b"");
+    let mut store = Store::open(home.path()).unwrap();
+    assert_eq!(store.load_checkpoint().unwrap().unwrap().bytes, b"two again");
+    drop(store);
+    edit(b"even", b"");
+    let error = Store::open(home.path()).unwrap().load_checkpoint().unwrap_err();
+    assert!(matches!(error, StoreError::Corrupted { .. }), "{error}");
 }
 
 const CHILD_DIR: &str = "SHOAL_TEST_ABORTING_STORE";
@@ -245,4 +280,41 @@ fn an_aborted_process_loses_nothing_and_holds_no_lock() {
         assert_eq!(store.sequence(), 7 * turn);
         assert_eq!(store.load_checkpoint().unwrap().unwrap().bytes, (7 * turn).to_le_bytes());
     }
+}
+
+const FULL_DIR: &str = "SHOAL_TEST_FULL_STORE";
+
+/// The child of the next test, run with a bound on the size of files; alone it does nothing.
+#[test]
+fn write_to_a_full_disk() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Some(dir) = std::env::var_os(FULL_DIR) else { return };
+    let big = vec![9; 900_000];
+    let mut store = Store::open(Path::new(&dir)).unwrap();
+    store.save_checkpoint(b"before").unwrap();
+    for _ in 0..3 {
+        let error = store.save_checkpoint(&big).unwrap_err();
+        assert!(matches!(error, StoreError::Failed { .. }), "{error}");
+    }
+    store.reserve_sequence(5).unwrap();
+    assert_eq!(store.load_checkpoint().unwrap().unwrap().bytes, b"before");
+    let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+    setrlimit(Resource::RLIMIT_FSIZE, hard, hard).unwrap();
+    assert_eq!(store.save_checkpoint(&big).unwrap(), 1);
+    drop(store);
+    let mut store = Store::open(Path::new(&dir)).unwrap();
+    assert_eq!((store.sequence(), store.load_checkpoint().unwrap().unwrap().bytes), (5, big));
+}
+
+/// Files may grow to 256 KiB, which is what a full disk looks like from inside, and then to any size.
+#[test]
+fn a_full_disk_is_reported_and_writing_goes_on_once_there_is_space() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = Command::new("sh");
+    // The signal that goes with the bound is ignored, so that the write itself fails.
+    child.args(["-c", "trap '' XFSZ; ulimit -S -f 512; exec \"$0\" write_to_a_full_disk --exact --test-threads=1"]);
+    child.arg(std::env::current_exe().unwrap()).env(FULL_DIR, home.path());
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(Store::open(home.path()).unwrap().sequence(), 5, "the child did run");
 }

@@ -3,6 +3,8 @@
 //!
 //! Every test waits for events, with one bound over the whole; no test waits for time to pass.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod swarm_nodes;
 
 use std::collections::HashSet;
@@ -240,6 +242,33 @@ async fn a_lost_peer_goes_down_and_its_requests_end() {
         })
         .await;
     assert!(nodes.networks[0].peers().is_empty());
+}
+
+/// 2 has forgotten where 1 is, but 0 knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_connected_is_looked_for() {
+    let mut nodes = Nodes::new(3, |_| {}).await;
+    nodes.meet().await;
+    let wanted = nodes.ids[1];
+    // A ban without length closes the connection and forgets the peer, no more.
+    nodes.networks[2].ban(wanted, Duration::ZERO);
+    let mut ticket = None;
+    let mut result = None;
+    nodes
+        .until(|networks, index, event| {
+            match event {
+                NetworkEvent::PeerDown { peer } if index == 2 && peer == wanted && ticket.is_none() => {
+                    assert!(networks[2].peers().iter().all(|peer| peer.node != wanted));
+                    ticket = Some(networks[2].request(wanted, b"x".to_vec(), 1, LONG));
+                }
+                NetworkEvent::Request { bytes, reply, .. } => networks[index].respond(reply, bytes),
+                NetworkEvent::Response { result: end, .. } => result = Some(end),
+                _ => {}
+            }
+            result.is_some()
+        })
+        .await;
+    assert_eq!(result, Some(Ok(b"x".to_vec())));
 }
 
 /// A ban ends the connection, holds against a peer that calls again and again, and ends.

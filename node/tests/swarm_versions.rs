@@ -1,6 +1,8 @@
 //! The versions below which known holes are open (THREATS.md): yamux 0.13 and gossipsub before
 //! 0.50.1 can be made to panic from afar. `Cargo.lock` says what is really built.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::path::Path;
 
 type Version = (u64, u64, u64);

@@ -48,7 +48,7 @@ pub enum StoreError {
         wanted: String,
     },
     /// A write failed: the disk is full or broken. Nothing half was kept; the next write tries anew.
-    #[error("cannot {action} in {}: {reason}; free some space and it goes on", dir.display())]
+    #[error("cannot {action} in {}: {reason}; check that the disk works and has space, then it goes on", dir.display())]
     Failed {
         /// The directory.
         dir: PathBuf,
@@ -63,8 +63,11 @@ impl StoreError {
     /// A database's error in our words.
     pub(super) fn of(dir: &Path, action: &'static str, error: &rocksdb::Error) -> Self {
         let (dir, reason) = (dir.to_owned(), error.to_string());
+        // A file that another one names and that is not there is damage, too, not a full disk.
+        let missing = error.kind() == rocksdb::ErrorKind::IOError && reason.contains("No such file");
         match error.kind() {
-            rocksdb::ErrorKind::Corruption => Self::Corrupted { dir, reason },
+            rocksdb::ErrorKind::Corruption | rocksdb::ErrorKind::InvalidArgument => Self::Corrupted { dir, reason },
+            _ if missing => Self::Corrupted { dir, reason },
             _ => Self::Failed { dir, action, reason },
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! data directory/  lock       held while a node runs
-//!                  sequence   the highest number that may have been signed (see `sequence`)
+//!                  ledger     the highest number that may have been signed, checkpoints saved
 //!                  db/        RocksDB: meta | checkpoint | bodies | peers
 //! ```
 //! Three promises. What a call acknowledged is there after the process was killed, and a reserved
@@ -15,8 +15,8 @@
 mod bodies;
 mod checkpoint;
 mod error;
+mod ledger;
 mod peers;
-mod sequence;
 mod settings;
 
 use std::collections::HashMap;
@@ -31,10 +31,10 @@ use shoal_protocol::id::{NodeId, RunId};
 pub use bodies::BODIES_MAX;
 pub use checkpoint::Loaded;
 pub use error::StoreError;
+pub use ledger::STRIDE_MAX;
 pub use peers::{PEER_ADDRESSES_MAX, PEERS_MAX, RememberedPeer};
-pub use sequence::STRIDE_MAX;
 
-use sequence::{Found, SEQUENCE_FILE, SequenceFile};
+use ledger::{Found, LEDGER_FILE, Ledger};
 use settings::META;
 
 /// The format that this version writes.
@@ -47,7 +47,7 @@ pub struct Store {
     db: Option<DB>,
     /// A write failed, after which RocksDB may take no more until it is opened again.
     failed: bool,
-    sequence: SequenceFile,
+    ledger: Ledger,
     /// The last good checkpoint's generation, once it is known.
     generation: Option<Option<u64>>,
     peers: HashMap<NodeId, RememberedPeer>,
@@ -79,12 +79,12 @@ impl Store {
         }
         let db = open_db(dir)?;
         let format = read_format(dir, &db)?;
-        let sequence = open_sequence(dir, format.is_none())?;
+        let ledger = open_ledger(dir, format.is_none())?;
         let mut store = Self {
             dir: dir.to_owned(),
             db: Some(db),
             failed: false,
-            sequence,
+            ledger,
             generation: None,
             peers: HashMap::new(),
             next_body: 0,
@@ -121,7 +121,7 @@ impl Store {
     /// The highest sequence number that may have been signed; 0 at first. The next is one more.
     #[must_use]
     pub const fn sequence(&self) -> u64 {
-        self.sequence.number()
+        self.ledger.number()
     }
 
     /// Reserves all numbers up to this one, at most [`STRIDE_MAX`] more than before. They may be
@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Failed`]; nothing is reserved then, and nothing may be signed.
     pub fn reserve_sequence(&mut self, upto: u64) -> Result<(), StoreError> {
-        self.sequence.reserve(upto).map_err(|error| StoreError::io(&self.dir, "reserve a sequence number", &error))
+        self.ledger.reserve(upto).map_err(|error| StoreError::io(&self.dir, "reserve a sequence number", &error))
     }
 
     fn db(&self) -> Result<&DB, StoreError> {
@@ -204,21 +204,24 @@ fn read_format(dir: &Path, db: &DB) -> Result<Option<u32>, StoreError> {
     }
 }
 
-/// The sequence file; it is made only together with the directory, since a missing one may have
-/// held any number.
-fn open_sequence(dir: &Path, new: bool) -> Result<SequenceFile, StoreError> {
+/// The ledger; it is made only together with the directory, since a missing one may have held any
+/// number, and one that holds numbers beside a database that holds nothing means that the database
+/// has lost everything.
+fn open_ledger(dir: &Path, new: bool) -> Result<Ledger, StoreError> {
     let corrupted = |reason: &str| StoreError::Corrupted { dir: dir.to_owned(), reason: reason.to_owned() };
-    if new && !dir.join(SEQUENCE_FILE).exists() {
-        SequenceFile::create(dir).map_err(|error| StoreError::io(dir, "create the sequence file", &error))?;
+    if new && !dir.join(LEDGER_FILE).exists() {
+        Ledger::create(dir).map_err(|error| StoreError::io(dir, "create the ledger", &error))?;
     }
-    match SequenceFile::open(dir) {
-        Ok((sequence, Found::Whole)) => Ok(sequence),
-        Ok((sequence, Found::Skipped)) => {
-            tracing::warn!(dir = %dir.display(), number = sequence.number(), "half of the sequence file was damaged; numbers were skipped to be safe");
-            Ok(sequence)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(corrupted("the sequence file is missing")),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(corrupted("the sequence file is damaged")),
-        Err(error) => Err(StoreError::io(dir, "open the sequence file", &error)),
+    let (ledger, found) = Ledger::open(dir).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => corrupted("the ledger is missing"),
+        io::ErrorKind::InvalidData => corrupted("the ledger is unreadable"),
+        _ => StoreError::io(dir, "open the ledger", &error),
+    })?;
+    if new && (ledger.number() > 0 || ledger.checkpoints() > 0) {
+        return Err(corrupted("the database has lost everything that was in it"));
     }
+    if found == Found::Skipped {
+        tracing::warn!(dir = %dir.display(), number = ledger.number(), "half of the ledger was damaged; numbers were skipped to be safe");
+    }
+    Ok(ledger)
 }

@@ -5,7 +5,7 @@
 //!   alone ----------------> nothing else can be done
 //!   connected ------------> announce (if due), look up the run, every fourth time walk
 //!   tick: 0.2 0.5 1 2 5 10 20 30 30 ... s while peers are few, 60 s once they are enough
-//!   a lookup that is still under way is not started again; a peer lost starts the ladder anew
+//!   a lookup that is still under way is not started again; a peer lost leads back down the ladder
 //! ```
 //! One lookup asks the nodes nearest to the run's key who takes part; a walk asks for the nodes
 //! nearest to a random point, which fills the routing table beyond one's own corner, so that a few
@@ -20,6 +20,8 @@ use libp2p::PeerId;
 /// starts with others of its run finds more at every look (guesses; a fresh full mesh of 6 needs 2
 /// or 3 looks).
 const LADDER_MS: [u64; 8] = [200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
+/// Where a lost peer puts the ladder: a second.
+const LOST_RUNG: usize = 2;
 /// From one tick to the next once peers are enough.
 const SLOW: Duration = Duration::from_secs(60);
 /// Announcements that go out with the first ticks, while the routing table is filling.
@@ -120,10 +122,21 @@ impl Discovery {
         self.looking = false;
     }
 
-    /// The first connection, or a peer lost: what was found so far says little now.
+    /// The first connection: now there is somebody to ask.
     pub(super) fn hurry(&mut self, now: Instant) {
-        self.rung = 0;
-        self.next_at = self.next_at.min(now + Duration::from_millis(LADDER_MS[0]));
+        self.climb_down(0, now);
+    }
+
+    /// A peer of the run is lost. Peers come and go, so this is not as pressing as being alone.
+    pub(super) fn on_lost(&mut self, up: usize, now: Instant) {
+        if up < self.target {
+            self.climb_down(LOST_RUNG, now);
+        }
+    }
+
+    fn climb_down(&mut self, rung: usize, now: Instant) {
+        self.rung = self.rung.min(rung);
+        self.next_at = self.next_at.min(now + Duration::from_millis(LADDER_MS[self.rung]));
     }
 
     /// Our addresses changed: what the nearest nodes tell of us is wrong.
@@ -193,6 +206,13 @@ mod tests {
         assert_eq!(discovery.next_at() - now, Duration::from_millis(200));
         discovery.tick(now, ENOUGH);
         assert_eq!(discovery.next_at() - now, SLOW);
+        discovery.on_lost(12, now);
+        assert_eq!(discovery.next_at() - now, SLOW, "still enough");
+        discovery.tick(now, FEW);
+        discovery.tick(now, FEW);
+        discovery.tick(now, FEW);
+        discovery.on_lost(11, now);
+        assert_eq!(discovery.next_at() - now, Duration::from_millis(1_000));
         assert!(now > start);
     }
 

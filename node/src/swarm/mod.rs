@@ -8,7 +8,7 @@
 //! | room | decides |
 //! | --- | --- |
 //! | `config` | every bound that is this node's own |
-//! | `transport`, `count` | how bytes travel, and how many |
+//! | `transport`, `muxer`, `count` | how bytes travel, and how many |
 //! | `gate` | who is refused outright |
 //! | `behaviour` | how libp2p's protocols are set up |
 //! | `discovery` | when to look, whom to dial |
@@ -26,12 +26,13 @@ mod config;
 mod count;
 mod discovery;
 mod gate;
+mod muxer;
 mod peers;
 mod requests;
 mod translate;
 mod transport;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::num::{NonZeroU8, NonZeroUsize};
@@ -43,6 +44,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError as GossipError};
 use libp2p::identity::Keypair;
+use libp2p::kad::QueryId;
 use libp2p::swarm::{Config, Swarm};
 use libp2p::{Multiaddr, PeerId, TransportError};
 use shoal_protocol::id::NodeId;
@@ -218,6 +220,8 @@ pub struct Network {
     alarm: Pin<Box<Sleep>>,
     /// The bootstrap address that is called first next time.
     call_from: usize,
+    /// Peers that are looked for, because there are requests for them.
+    finding: HashMap<QueryId, PeerId>,
     events: VecDeque<NetworkEvent>,
     counts: Arc<ByteCounts>,
 }
@@ -230,7 +234,9 @@ impl Network {
     pub fn new(config: NetworkConfig, key: Keypair) -> Result<Self, NetworkError> {
         let counts = Arc::new(ByteCounts::default());
         let topic = IdentTopic::new(config.network.topic(&config.run));
-        let transport = transport::build(&key, &counts)?;
+        let loopback = config.listen.iter().all(address::is_loopback);
+        let near = loopback || config.bootstrap.iter().any(address::is_loopback);
+        let transport = transport::build(&key, &counts, near)?;
         let behaviour = Behaviour::new(&config, &key, &topic)?;
         let settings = Config::with_tokio_executor()
             .with_idle_connection_timeout(config.idle_timeout)
@@ -251,7 +257,7 @@ impl Network {
         }
         let now = Instant::now();
         Ok(Self {
-            loopback: config.listen.iter().all(address::is_loopback),
+            loopback,
             discovery: Discovery::new(config.peers_target, now),
             alarm: Box::pin(sleep_until(now.into())),
             swarm,
@@ -259,6 +265,7 @@ impl Network {
             topic,
             peers: Peers::default(),
             call_from: 0,
+            finding: HashMap::new(),
             events: VecDeque::new(),
             counts,
         })
@@ -318,7 +325,7 @@ impl Network {
         let _ = gossip.report_message_validation_result(&ticket.message, &ticket.from, acceptance);
     }
 
-    /// Asks a peer; it is dialled if it is not connected and Kademlia knows where it is.
+    /// Asks a peer; one that is not connected is looked for in Kademlia and dialled.
     ///
     /// `bytes` are at most [`REQUEST_BYTES_MAX`], the answer at most `response_bytes_max`; `timeout`
     /// is for all of it, dialling included. The answer comes as [`NetworkEvent::Response`].

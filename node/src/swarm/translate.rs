@@ -8,7 +8,7 @@ use std::time::Instant;
 use libp2p::core::multihash::Multihash;
 use libp2p::gossipsub;
 use libp2p::kad::store::RecordStore;
-use libp2p::kad::{self, GetProvidersOk, InboundRequest, ProviderRecord, QueryResult, RecordKey};
+use libp2p::kad::{self, GetClosestPeersError, GetProvidersOk, InboundRequest, ProviderRecord, QueryResult, RecordKey};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -29,6 +29,8 @@ const BLAKE3: u64 = 0x1e;
 const KEY_BYTES_MAX: usize = 64;
 /// Addresses kept in one provider record: with 64 records an answer stays under its packet bound.
 const RECORD_ADDRESSES_MAX: usize = 4;
+/// Peers that are looked for at a time, because somebody has a request for them.
+const FINDING_MAX: usize = 32;
 /// Bootstrap addresses called at one tick; the others have their turn at the next.
 const CALLS_MAX: usize = 8;
 
@@ -98,7 +100,8 @@ impl Network {
                 self.discovery.on_connected(&peer_id);
                 self.peers.on_connected(peer_id, connection_id, &endpoint);
                 if self.peers.connected() == 1 {
-                    self.hurry(now);
+                    self.discovery.hurry(now);
+                    self.set_alarm();
                 }
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
@@ -170,11 +173,37 @@ impl Network {
                 let Some(peer) = node_of(&peer) else { return };
                 self.events.push_back(NetworkEvent::Request { peer, bytes: request, reply });
             }
+            requests::Event::Lost { peer } => self.find(peer),
             requests::Event::Response { ticket, peer, result } => {
                 let Some(peer) = node_of(&peer) else { return };
                 self.events.push_back(NetworkEvent::Response { ticket, peer, result });
             }
         }
+    }
+
+    /// Asks the nodes nearest to a peer where it is.
+    fn find(&mut self, peer: PeerId) {
+        let behaviour = self.swarm.behaviour_mut();
+        if self.finding.len() >= FINDING_MAX {
+            behaviour.requests.unreachable(peer, "too many peers are being looked for".to_owned());
+            return;
+        }
+        self.finding.insert(behaviour.kad.get_closest_peers(peer), peer);
+    }
+
+    /// Dials a peer that was looked for. If the lookup itself came across it, it is connected by now.
+    fn on_found(&mut self, peer: PeerId, nearest: Vec<kad::PeerInfo>) {
+        if self.peers.is_connected(&peer) {
+            return;
+        }
+        let addresses = nearest.into_iter().find(|near| near.peer_id == peer).map(|near| near.addrs);
+        let addresses = useful(addresses.unwrap_or_default(), self.loopback);
+        if addresses.is_empty() {
+            let reason = "nobody knows where it is".to_owned();
+            return self.swarm.behaviour_mut().requests.unreachable(peer, reason);
+        }
+        // Should this fail at once, the requests behaviour hears of it as of any failed dial.
+        self.dial(DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).addresses(addresses).build());
     }
 
     /// Tells our owner, and keeps the connections of those who are in the run.
@@ -186,16 +215,12 @@ impl Network {
             }
             Some(Change::Down(peer)) => {
                 self.swarm.behaviour_mut().requests.keep(id, false);
-                self.hurry(now);
+                self.discovery.on_lost(self.peers.up(), now);
+                self.set_alarm();
                 self.events.push_back(NetworkEvent::PeerDown { peer });
             }
             None => {}
         }
-    }
-
-    fn hurry(&mut self, now: Instant) {
-        self.discovery.hurry(now);
-        self.set_alarm();
     }
 
     /// Lets a peer into the routing table if it speaks our Kademlia, under the addresses it names.
@@ -216,7 +241,16 @@ impl Network {
             kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
                 self.on_provider(record, now);
             }
-            kad::Event::OutboundQueryProgressed { result, step, .. } => match result {
+            kad::Event::OutboundQueryProgressed { id, result, step, .. } => match result {
+                QueryResult::GetClosestPeers(nearest) if step.last => {
+                    let nearest = match nearest {
+                        Ok(found) => found.peers,
+                        Err(GetClosestPeersError::Timeout { peers, .. }) => peers,
+                    };
+                    if let Some(peer) = self.finding.remove(&id) {
+                        self.on_found(peer, nearest);
+                    }
+                }
                 QueryResult::GetProviders(found) => {
                     if step.last {
                         self.discovery.on_looked();

@@ -119,6 +119,9 @@ impl RequestError {
 pub(super) enum Event {
     /// A peer asks.
     Request { peer: PeerId, request: Vec<u8>, reply: ReplyHandle },
+    /// Nothing is known of where this peer is. Until [`Behaviour::unreachable`] is called or it is
+    /// connected, its requests wait.
+    Lost { peer: PeerId },
     /// A request of ours is done.
     Response { ticket: RequestTicket, peer: PeerId, result: Result<Vec<u8>, RequestError> },
 }
@@ -149,6 +152,8 @@ pub(super) struct Behaviour {
     alarm: Option<(Instant, Pin<Box<Sleep>>)>,
     connections: HashMap<PeerId, Vec<ConnectionId>>,
     kept: HashSet<PeerId>,
+    /// Peers whose whereabouts were asked for.
+    lost: HashSet<PeerId>,
     queue: VecDeque<ToSwarm<Event, ToHandler>>,
 }
 
@@ -164,6 +169,7 @@ impl Behaviour {
             alarm: None,
             connections: HashMap::new(),
             kept: HashSet::new(),
+            lost: HashSet::new(),
             queue: VecDeque::new(),
         }
     }
@@ -243,6 +249,7 @@ impl Behaviour {
 
     fn on_connected(&mut self, peer: PeerId, connection: ConnectionId) {
         self.connections.entry(peer).or_default().push(connection);
+        self.lost.remove(&peer);
         let waiting = |open: &Open| open.peer == peer && matches!(open.place, Place::Dialing(_));
         let mut tickets: Vec<_> = self.open.iter().filter(|(_, open)| waiting(open)).map(|(ticket, _)| *ticket).collect();
         tickets.sort_unstable();
@@ -270,7 +277,18 @@ impl Behaviour {
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
         }
-        let error = RequestError::Unreachable { reason: error.to_string() };
+        let asked = self.open.values().any(|open| open.peer == peer && matches!(open.place, Place::Dialing(_)));
+        if asked && matches!(error, DialError::NoAddresses) && self.lost.insert(peer) {
+            self.queue.push_back(ToSwarm::GenerateEvent(Event::Lost { peer }));
+        } else {
+            self.unreachable(peer, error.to_string());
+        }
+    }
+
+    /// Ends the requests of a peer that cannot be connected.
+    pub(super) fn unreachable(&mut self, peer: PeerId, reason: String) {
+        self.lost.remove(&peer);
+        let error = RequestError::Unreachable { reason };
         self.finish_all(&error, |open| open.peer == peer && matches!(open.place, Place::Dialing(_)));
     }
 
