@@ -226,53 +226,6 @@ pub(crate) struct Pull {
     pub(crate) moves: Vec<(Range<usize>, Vec<f32>)>,
     /// Median distance (rms for each parameter) to the slices of trusted senders; `None` without any.
     pub(crate) slice_rms: Option<f32>,
-    /// Median distance to all slices, for [`Radii`].
-    pub(crate) radius: Option<f64>,
-}
-
-/// The last radii of slices: how far apart replicas have been.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Radii(Vec<f64>);
-
-/// Radii remembered, and how many it takes before they bound the next (ROBUST, slice rule).
-const RADII: usize = 16;
-const RADII_MIN: usize = 4;
-
-impl Radii {
-    pub(crate) fn new(radii: Vec<f64>) -> Option<Self> {
-        (radii.len() <= RADII && radii.iter().all(|radius| radius.is_finite() && *radius >= 0.0)).then_some(Self(radii))
-    }
-
-    pub(crate) fn as_slice(&self) -> &[f64] {
-        &self.0
-    }
-
-    /// Whether there are too few to bound anything.
-    pub(crate) fn are_few(&self) -> bool {
-        self.0.len() < RADII_MIN
-    }
-
-    /// The bound on this round's differences: their median, and no more than twice the median of what
-    /// was seen lately, or than `floor`. The floor is what needs no evidence: how far a round moves the
-    /// weights (replicas that were equal for long must still be able to find each other again), and in
-    /// the first rounds the size of the weights themselves.
-    fn bound(&self, radius: f64, floor: f64) -> f64 {
-        let seen = if self.are_few() { 0.0 } else { 2.0 * self.median() };
-        radius.min(seen.max(floor))
-    }
-
-    /// Remembers a radius, damped so that the memory itself cannot be driven up quickly.
-    pub(crate) fn push(&mut self, radius: f64, floor: f64) {
-        let damped = radius.min((1.5 * self.median()).max(floor));
-        if self.0.len() >= RADII {
-            self.0.remove(0);
-        }
-        self.0.push(damped);
-    }
-
-    fn median(&self) -> f64 {
-        median(&mut self.0.clone())
-    }
 }
 
 /// Slices of one block, sent in one round: what they say can be added up.
@@ -328,8 +281,6 @@ pub(crate) fn slice_pull(
     weights: &[f32],
     incoming: &[Incoming<'_>],
     trust: &[f32],
-    radii: &Radii,
-    floor: f64,
 ) -> Pull {
     let mut groups: BTreeMap<(u64, u16), Group<'_>> = BTreeMap::new();
     for (incoming, &trust) in incoming.iter().zip(trust).filter(|(incoming, _)| !incoming.body.slice().is_empty()) {
@@ -347,9 +298,9 @@ pub(crate) fn slice_pull(
         (!distances.is_empty()).then(|| lower_median(distances))
     };
     let (radius, slice_rms) = (median_of(0.0), median_of(SLICE_TRUST_MIN).map(|rms| rms as f32));
-    let bound = radius.map_or(0.0, |radius| radii.bound(radius, floor));
+    let bound = radius.unwrap_or(0.0);
     let moves = groups.values().map(|group| (group.range.clone(), group.pull(weights, bound))).collect();
-    Pull { moves, slice_rms, radius }
+    Pull { moves, slice_rms }
 }
 
 /// Root mean square of a vector.

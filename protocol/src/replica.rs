@@ -19,7 +19,7 @@ use crate::body::Codec;
 use crate::delta::Delta;
 use crate::id::{NodeId, RunId};
 use crate::layout::{BLOCK_COUNT_MAX, Layout};
-use crate::mix::{self, Incoming, Measured, Radii, Rates, Vectors};
+use crate::mix::{self, Incoming, Measured, Rates, Vectors};
 use crate::slice;
 use crate::spec::{MixSpec, RunSpec};
 use crate::state;
@@ -99,7 +99,6 @@ pub struct Replica {
     /// Absent before the first publication, after a restart, and while a round is skipped.
     own: Option<Own>,
     trust: TrustTable,
-    radii: Radii,
     parts: u16,
     update_rms: f32,
     slice_rms: f32,
@@ -131,7 +130,6 @@ impl Replica {
             weights,
             own: None,
             trust: TrustTable::new(own, layout.block_count()),
-            radii: Radii::default(),
             parts: spec.slice().start,
             update_rms: 0.0,
             slice_rms: 0.0,
@@ -239,9 +237,7 @@ impl Replica {
         let verdict = self.trust.judge(round, live, &heard, own_heard.as_ref());
         let terms = mix::gains(&others, own.as_ref(), &clips, &verdict, live);
 
-        let few = self.radii.are_few();
-        let floor = f64::from(self.update_rms).max(if few { mix::rms(&self.weights) } else { 0.0 });
-        let pull = mix::slice_pull(self.codec.run(), &self.weights, &incoming, &verdict.trust, &self.radii, floor);
+        let pull = mix::slice_pull(self.codec.run(), &self.weights, &incoming, &verdict.trust);
         for (range, moves) in pull.moves {
             self.weights[range].iter_mut().zip(moves).for_each(|(weight, change)| *weight += change);
         }
@@ -249,9 +245,6 @@ impl Replica {
         let rates = Rates { momentum: self.mix.momentum_at(round), rate: self.mix.rate, keep: AVERAGE_KEEP };
         self.update_rms = mix::outer_step(self.codec.layout(), &terms, rates, vectors);
 
-        if let Some(radius) = pull.radius {
-            self.radii.push(radius, floor.max(f64::from(self.update_rms)));
-        }
         if let Some(slice_rms) = pull.slice_rms {
             self.slice_rms = slice_rms;
             self.parts = slice::next_parts(self.parts, self.codec.slice_spec(), slice_rms, self.update_rms);
@@ -286,7 +279,6 @@ impl Replica {
         self.residual.fill(0.0);
         self.velocity.fill(0.0);
         self.own = None;
-        self.radii = Radii::default();
         (self.update_rms, self.slice_rms) = (0.0, 0.0);
         Ok(())
     }

@@ -30,10 +30,10 @@ use crate::state::median;
 /// Most senders remembered (a guess: 64 nodes need 63, and 256 of them are 4 MiB at most).
 pub const SENDERS_MAX: usize = 256;
 /// Known senders from which the large-network rule holds (ROBUST: KMIN).
-pub const KNOWN_MIN: usize = 12;
+pub const KNOWN_MIN: usize = 200;
 /// Known senders from which the small rule's directions are not kept up any more: well above
 /// [`KNOWN_MIN`], so that a network at the border does not forget each time it grows by one.
-const LONG_MAX: usize = 2 * KNOWN_MIN;
+const LONG_MAX: usize = 300;
 /// Rounds before anybody is judged.
 const GRACE_ROUNDS: u64 = 3;
 /// A sender unheard for so many rounds no longer counts as known when the rule is chosen, though its
@@ -126,12 +126,14 @@ pub(crate) struct TrustTable {
     blocks: usize,
     own_id: NodeId,
     own: Track,
+    /// The highest median score of each block so far: how much all agreed when they agreed most.
+    peak: [f32; BLOCK_COUNT_MAX],
     senders: BTreeMap<NodeId, Track>,
 }
 
 impl TrustTable {
     pub(crate) fn new(own_id: NodeId, blocks: usize) -> Self {
-        Self { blocks, own_id, own: Track::newcomer(NEWCOMER_SMALL), senders: BTreeMap::new() }
+        Self { blocks, own_id, own: Track::newcomer(NEWCOMER_SMALL), peak: [0.0; BLOCK_COUNT_MAX], senders: BTreeMap::new() }
     }
 
     /// Whether this could be the table of this node, however it was stored.

@@ -67,7 +67,7 @@ impl Trace {
                     self.bytes(&learned.digest.0).number(learned.body_bytes.into()).number(learned.steps.into());
                 }
             }
-            Input::Applied { round, slice_rms } => {
+            Input::Applied { round, slice_rms, .. } => {
                 self.head(now, node, 0x18);
                 self.number(*round).number(slice_rms.to_bits().into());
             }

@@ -158,7 +158,7 @@ impl Thread<'_> {
             let _ = self.tasks.send(Task::Evaluate { round: mixed.round, weights: replica.averaged().to_vec() });
         }
         self.report(Report::Mixed(mixed));
-        self.report(Report::Input(Input::Applied { round, slice_rms: replica.slice_rms() }));
+        self.report(Report::Input(Input::Applied { round, slice_rms: replica.slice_rms(), update_rms: applied.update_rms }));
     }
 
     fn save(&mut self) {

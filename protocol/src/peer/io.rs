@@ -101,6 +101,8 @@ pub enum Input {
         round: u64,
         /// Root mean square of the distance to the slices received.
         slice_rms: f32,
+        /// Root mean square of what the mix changed.
+        update_rms: f32,
     },
     /// The end of an [`Output::Adopt`].
     Adopted {

@@ -131,7 +131,7 @@ impl Peer {
             Input::Answer { ask, result } => self.on_answer(now, ask, result, out),
             Input::Admitted { digest, result } => self.on_admitted(now, digest, result, out),
             Input::Trained { round, learned } => self.on_trained(now, round, learned, out),
-            Input::Applied { round, slice_rms } => self.on_applied(now, round, slice_rms, out),
+            Input::Applied { round, slice_rms, update_rms } => self.on_applied(now, round, slice_rms, update_rms, out),
             Input::Adopted { adopted } => self.on_adopted(now, adopted, out),
         }
         self.advance(now, out);

@@ -12,6 +12,8 @@ use crate::wire::Announce;
 
 /// Own distance to slices over the peers' at which a replica counts as adrift (ALGORITHM, step 7).
 const DRIFT_RATIO: f32 = 4.0;
+/// ... if it is also so many times what a round changes: where rate control no longer helps (step 7).
+const DRIFT_UPDATES: f32 = 6.0;
 /// Rounds in a row that it takes to believe it (ALGORITHM, step 7).
 const DRIFT_ROUNDS: u32 = 3;
 /// Rounds behind the run at which a node copies instead of catching up (ALGORITHM, step 7).
@@ -136,13 +138,13 @@ impl Peer {
         out.push(Output::Apply { round, live, entries });
     }
 
-    pub(super) fn on_applied(&mut self, now: Time, round: u64, slice_rms: f32, out: &mut Outbox) {
+    pub(super) fn on_applied(&mut self, now: Time, round: u64, slice_rms: f32, update_rms: f32, out: &mut Outbox) {
         if round != self.round.number || self.round.phase != Phase::Applying {
             return;
         }
         self.own_slice_rms = if slice_rms.is_finite() { slice_rms.max(0.0) } else { 0.0 };
         let run_round = self.view.run_round(now).unwrap_or(0);
-        if self.must_resync(now, run_round) {
+        if self.must_resync(now, run_round, update_rms) {
             self.resync_rest = RESYNC_EVERY;
             self.drifted_rounds = 0;
             self.round.take(now, Event::Resync);
@@ -160,9 +162,11 @@ impl Peer {
         }
     }
 
-    fn must_resync(&mut self, now: Time, run_round: u64) -> bool {
+    fn must_resync(&mut self, now: Time, run_round: u64, update_rms: f32) -> bool {
         let others = self.view.median_slice_rms(now).unwrap_or(f32::INFINITY);
-        let adrift = others > 0.0 && self.own_slice_rms > DRIFT_RATIO * others;
+        // Replicas that agree differ by rounding alone, and four times nothing is nothing.
+        let far = self.own_slice_rms > DRIFT_UPDATES * update_rms;
+        let adrift = far && self.own_slice_rms > DRIFT_RATIO * others;
         self.drifted_rounds = if adrift { self.drifted_rounds + 1 } else { 0 };
         let behind = self.round.number + BEHIND < run_round;
         self.resync_rest = self.resync_rest.saturating_sub(1);

@@ -12,7 +12,6 @@ use bincode::{Decode, Encode};
 use super::{Replica, ReplicaError};
 use crate::id::{NodeId, RunId};
 use crate::layout::Layout;
-use crate::mix::Radii;
 use crate::spec::RunSpec;
 use crate::trust::TrustTable;
 
@@ -54,7 +53,6 @@ struct Head {
     param_count: u64,
     trust: TrustTable,
     sketch_key: [u8; 32],
-    radii: Vec<f64>,
     parts: u16,
     update_rms: f32,
     slice_rms: f32,
@@ -69,7 +67,6 @@ impl Replica {
             param_count: self.weights.len() as u64,
             trust: self.trust.clone(),
             sketch_key: self.sketcher.fingerprint(),
-            radii: self.radii.as_slice().to_vec(),
             parts: self.parts,
             update_rms: self.update_rms,
             slice_rms: self.slice_rms,
@@ -148,7 +145,6 @@ impl Replica {
         if !head.trust.is_sound(self.own_id, blocks) || !parts_ok || !rms_ok {
             return Err(RestoreError::Contents);
         }
-        self.radii = Radii::new(head.radii).ok_or(RestoreError::Contents)?;
         self.trust = head.trust;
         if head.sketch_key != self.sketcher.fingerprint() {
             self.trust.forget_directions();

@@ -6,16 +6,20 @@ use super::sketch::{SKETCH, dot, unit};
 use super::{GRACE_ROUNDS, Heard, Track, TrustTable, follow, median_and_mad};
 use crate::id::NodeId;
 
-/// Median score from which a round is evidence, and by how much more it is full evidence (ADR 6).
+/// Median score below which a round is no evidence at all.
+const EVIDENCE_FROM: f64 = 0.15;
+/// The part of the highest median so far from which a round is evidence, and how much more of it makes
+/// full evidence (ADR 6).
 ///
 /// Where shards differ, honest deltas come to cancel each other as learning ends: each then points
 /// against the sum of the others, whoever is honest (measured without any attacker: three nodes score
-/// -.5 in round 60). Only while most senders agree does opposing them mean anything.
-const EVIDENCE_FROM: f64 = 0.2;
-const EVIDENCE_SPAN: f64 = 0.1;
+/// -.5 in round 60). Only while senders agree nearly as much as they ever did does opposing them mean
+/// anything.
+const PEAK_FROM: f64 = 0.7;
+const PEAK_SPAN: f64 = 0.15;
 /// The score at which a level rests at 0, and the step of one level. Measured on the digits (Dirichlet
-/// .5 and .1, 3 to 8 nodes): while the median is above .2, the honest score -.24 at worst, sign
-/// flippers -.4 at best. Relative bounds, as in the large rule, shut honest nodes out here, and who is
+/// .5 and .1, 3 to 8 nodes): while that holds the honest score -.19 at worst, sign flippers -.4
+/// at best. Relative bounds, as in the large rule, shut honest nodes out here, and who is
 /// shut out opposes the rest ever more.
 const SCORE_REST: f64 = -0.2;
 const SCORE_STEP: f64 = 0.07;
@@ -45,7 +49,10 @@ pub(super) fn judge(table: &mut TrustTable, round: u64, heard: &[Heard], own_spo
             known[j].1.score[b] = if length > 0.0 { (along / length) as f32 } else { 0.0 };
         }
         let (middle, _) = median_and_mad(known.iter().map(|known| known.1.score[b]));
-        let evidence = ((middle - EVIDENCE_FROM) / EVIDENCE_SPAN).clamp(0.0, 1.0);
+        let peak = f64::from(table.peak[b]).max(middle);
+        table.peak[b] = peak as f32;
+        let near_peak = ((middle - PEAK_FROM * peak) / (PEAK_SPAN * peak)).clamp(0.0, 1.0);
+        let evidence = if middle > EVIDENCE_FROM { near_peak } else { 0.0 };
         for &j in &spoke {
             let track = &mut *known[j].1;
             follow(&mut track.level[b], (f64::from(track.score[b]) - SCORE_REST) / SCORE_STEP, evidence);

@@ -205,7 +205,7 @@ fn answers_nobody_asked_for_are_dropped() {
     setting.wire.give(victim, Input::Answer { ask: AskId(u64::MAX), result: Ok(vec![0; 100]) });
     setting.wire.give(victim, Input::Admitted { digest: Digest::of(b"?"), result: Ok(()) });
     setting.wire.give(victim, Input::Trained { round: 999, learned: None });
-    setting.wire.give(victim, Input::Applied { round: 999, slice_rms: f32::NAN });
+    setting.wire.give(victim, Input::Applied { round: 999, slice_rms: f32::NAN, update_rms: 0.0 });
     setting.wire.give(victim, Input::Adopted { adopted: true });
     assert_eq!(setting.count(Reject::Unasked), 1);
     setting.trains_on();

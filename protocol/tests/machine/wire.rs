@@ -233,7 +233,7 @@ impl Wire {
             Output::Apply { round, live, entries } => {
                 host.applied.push((round, live, entries.iter().map(|entry| entry.digest).collect()));
                 assert!(entries.windows(2).all(|pair| pair[0].author < pair[1].author), "one each, in order");
-                self.after(Span(1_000), me, Input::Applied { round, slice_rms: 0.0 });
+                self.after(Span(1_000), me, Input::Applied { round, slice_rms: 0.0, update_rms: 0.0 });
             }
             Output::Checkpoint { round } => host.checkpoint = round,
             Output::Adopt { .. } => {
