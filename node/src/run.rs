@@ -88,7 +88,10 @@ async fn run_node(config: &Config, plan: NodePlan) -> Result<(), CliError> {
             }
             (_, Ok(Err(error))) => return Err(CliError::operation(error)),
             (_, Err(error)) => {
-                return Err(CliError::operation(RunError::System { what: "the node failed", source: std::io::Error::other(error) }));
+                return Err(CliError::operation(RunError::System {
+                    what: "the node failed",
+                    source: std::io::Error::other(error),
+                }));
             }
         }
     }
@@ -133,7 +136,8 @@ fn run_dir(config: &Config, spec: &RunSpec) -> PathBuf {
 fn data(source: &DataSource) -> Result<(Dataset, Dataset), String> {
     let DataSource::Digits { shard, partition, split_seed } = source;
     let split = digits::seeded(*split_seed).map_err(|error| error.to_string())?;
-    let partition: shoal_ml::Partition = partition.to_string().parse().map_err(|error: shoal_ml::PartitionError| error.to_string())?;
+    let partition: shoal_ml::Partition =
+        partition.to_string().parse().map_err(|error: shoal_ml::PartitionError| error.to_string())?;
     let shards = partition
         .assign(split.train.labels(), split.train.classes(), shard.count() as usize, *split_seed)
         .map_err(|error| error.to_string())?;

@@ -166,13 +166,15 @@ fn restore(
     trainer: &mut Trainer,
 ) -> Result<Restored, StartError> {
     let run = spec.run_id();
-    let (me, secret) = (identity.node_id(), blake3::derive_key(SECRET_DOMAIN, &[&identity.signing_key().to_bytes()[..], &run.0].concat()));
+    let (me, secret) =
+        (identity.node_id(), blake3::derive_key(SECRET_DOMAIN, &[&identity.signing_key().to_bytes()[..], &run.0].concat()));
     if let Some(loaded) = store.load_checkpoint()? {
         if let Some(damage) = &loaded.damage {
             tracing::warn!("the last checkpoint is damaged ({damage}); going on from the one before");
         }
         let taken = Checkpoint::decode(&loaded.bytes).map_err(|error| error.to_string()).and_then(|checkpoint| {
-            let replica = Replica::restore(&checkpoint.replica, run, spec, layout.clone(), me, secret).map_err(|error| error.to_string())?;
+            let replica = Replica::restore(&checkpoint.replica, run, spec, layout.clone(), me, secret)
+                .map_err(|error| error.to_string())?;
             Ok((checkpoint, replica))
         });
         match taken {

@@ -53,12 +53,6 @@ pub(crate) struct Measured<'a> {
     pub(crate) lag: u64,
 }
 
-impl Measured<'_> {
-    fn norm(&self) -> f64 {
-        self.norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt()
-    }
-}
-
 /// A delta and the factor of each of its blocks in the mix.
 pub(crate) struct Term<'a> {
     pub(crate) delta: &'a Delta,
@@ -110,18 +104,13 @@ pub(crate) fn gains<'a>(
     let live = live.max(others.len() + 1) as f64;
     let (share, own_factor) = match own {
         None => (1.0 / trusted.iter().sum::<f64>().max(TRUST_FLOOR * total), 0.0),
-        Some(own) if verdict.symmetric => {
+        Some(own) => {
             // sum T c q / sum T over everybody; those not heard count like the mean of those heard.
             let scale_up = (live - 1.0) / others.len() as f64;
             let own_trusted = weight(own) * f64::from(verdict.own);
             let mass = trusted.iter().sum::<f64>() * scale_up + own_trusted;
             let mass = mass.max(TRUST_FLOOR * (total * scale_up + weight(own)));
             (scale_up / mass, own_trusted / mass)
-        }
-        Some(own) => {
-            let mass = trusted.iter().sum::<f64>().max(TRUST_FLOOR * total);
-            let bound = lower_median(others.iter().chain([own]).map(Measured::norm).collect());
-            ((1.0 - 1.0 / live) / mass, clip(bound, own.norm()) / live)
         }
     };
     let mut terms: Vec<Term<'_>> = others
@@ -131,8 +120,7 @@ pub(crate) fn gains<'a>(
         .map(|((other, clips), trusted)| term(other.delta, clips, trusted * share))
         .collect();
     if let Some(own) = own {
-        // Under the large rule the own delta is clipped as a whole, under the small one like any other.
-        let own_clips = clips.last().filter(|_| verdict.symmetric).copied().unwrap_or([1.0; BLOCK_COUNT_MAX]);
+        let own_clips = clips.last().copied().unwrap_or([1.0; BLOCK_COUNT_MAX]);
         terms.push(term(own.delta, &own_clips, own_factor));
     }
     terms
@@ -276,12 +264,7 @@ impl Group<'_> {
 
 /// Differences of all slices to the own weights, clipped and averaged for each block that was sent.
 /// `trust` has one value for each body.
-pub(crate) fn slice_pull(
-    run: RunId,
-    weights: &[f32],
-    incoming: &[Incoming<'_>],
-    trust: &[f32],
-) -> Pull {
+pub(crate) fn slice_pull(run: RunId, weights: &[f32], incoming: &[Incoming<'_>], trust: &[f32]) -> Pull {
     let mut groups: BTreeMap<(u64, u16), Group<'_>> = BTreeMap::new();
     for (incoming, &trust) in incoming.iter().zip(trust).filter(|(incoming, _)| !incoming.body.slice().is_empty()) {
         let (round, slice) = (incoming.body.round(), incoming.body.slice());
@@ -301,11 +284,6 @@ pub(crate) fn slice_pull(
     let bound = radius.unwrap_or(0.0);
     let moves = groups.values().map(|group| (group.range.clone(), group.pull(weights, bound))).collect();
     Pull { moves, slice_rms }
-}
-
-/// Root mean square of a vector.
-pub(crate) fn rms(values: &[f32]) -> f64 {
-    (square_sum(values) / values.len().max(1) as f64).sqrt()
 }
 
 /// Sum of squares, in f64 and in eight lanes that are added in a fixed order.

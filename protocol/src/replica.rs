@@ -74,7 +74,7 @@ pub struct Applied {
     pub parts: u16,
     /// Trust in the authors heard, by id.
     pub trust: Vec<(NodeId, f32)>,
-    /// Trust in this node's own delta: below 1 only in small networks.
+    /// Trust in this node's own delta.
     pub own_trust: f32,
 }
 
@@ -234,7 +234,7 @@ impl Replica {
         let (own, mut own_heard) = own.as_ref().map(|own| self.measure(self.own_id, &own.delta, own.samples, 0)).unzip();
         let clips = mix::clips(&others.iter().chain(&own).collect::<Vec<_>>());
         heard.iter_mut().chain(&mut own_heard).zip(&clips).for_each(|(heard, clips)| heard.clips = *clips);
-        let verdict = self.trust.judge(round, live, &heard, own_heard.as_ref());
+        let verdict = self.trust.judge(round, &heard, own_heard.as_ref());
         let terms = mix::gains(&others, own.as_ref(), &clips, &verdict, live);
 
         let pull = mix::slice_pull(self.codec.run(), &self.weights, &incoming, &verdict.trust);

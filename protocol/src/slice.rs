@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn rate_control_follows_the_ratio_within_its_bounds() {
-        let spec = SliceSpec::default();
+        let spec = SliceSpec { finest: 128, ..SliceSpec::default() };
         for (parts, slice_rms, expected) in [(16, 6.1, 8), (4, 9.0, 4), (16, 1.9, 32), (128, 0.0, 128), (16, 4.0, 16)] {
             assert_eq!(next_parts(parts, &spec, slice_rms, 1.0), expected, "{slice_rms}");
         }

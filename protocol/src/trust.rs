@@ -2,21 +2,16 @@
 //!
 //! A single round's cosines say nothing: supports of sparse deltas hardly overlap. So every sender has
 //! a *direction*, a decaying sum of count-sketches of its deltas, for each trust block. Its score is
-//! the cosine between that direction and the trust-weighted sum of all the others'; its *level* follows
-//! how the score compares with everybody's, falling fast and rising slowly, and its trust is that level
-//! clamped to 0..1. When learning ends and honest cosines sink to zero, levels freeze.
-//!
-//! Two rules, by how many senders are known ([`KNOWN_MIN`]): `large` makes company cost weight and
-//! tests for density; `small` is symmetric (a node judges itself as it judges others, so that nodes
-//! with equal views reach equal verdicts) and remembers longer. Both keep their own directions and
-//! share the levels, so a network may grow or shrink across the border.
+//! the cosine between that direction and the trust-weighted sum of all the others'; its *level* falls
+//! fast while it opposes them and rises slowly, and its trust is the lowest level, clamped to 0..1.
+//! Only while senders agree nearly as much as they ever did does opposing them count (`judge`). A node
+//! judges itself as it judges others, so that nodes with equal views reach like verdicts.
 //!
 //! The sketch is keyed with a secret of this node: nobody can craft a delta that cancels in it. The
 //! table is bounded; the sender unheard for longest makes room. Nothing here bans: it weighs.
 
-mod large;
+mod judge;
 mod sketch;
-mod small;
 
 use std::collections::BTreeMap;
 
@@ -29,23 +24,12 @@ use crate::state::median;
 
 /// Most senders remembered (a guess: 64 nodes need 63, and 256 of them are 4 MiB at most).
 pub const SENDERS_MAX: usize = 256;
-/// Known senders from which the large-network rule holds (ROBUST: KMIN).
-pub const KNOWN_MIN: usize = 200;
-/// Known senders from which the small rule's directions are not kept up any more: well above
-/// [`KNOWN_MIN`], so that a network at the border does not forget each time it grows by one.
-const LONG_MAX: usize = 300;
 /// Rounds before anybody is judged.
 const GRACE_ROUNDS: u64 = 3;
-/// A sender unheard for so many rounds no longer counts as known when the rule is chosen, though its
-/// level is kept (a guess: at s = 8 of 256 an author is heard every 32 rounds).
-const ACTIVE_ROUNDS: u64 = 128;
-/// Where a sender's level starts under the large rule: half trusted.
-const NEWCOMER_LARGE: f32 = -2.5;
-/// Where it starts under the small rule: trusted.
-const NEWCOMER_SMALL: f32 = 0.0;
-/// Bounds of levels and of the density level.
+/// Where a sender's level starts: trusted.
+const NEWCOMER: f32 = 0.0;
+/// Bounds of levels.
 const LEVEL: (f32, f32) = (-6.0, 2.0);
-const DENSITY: (f32, f32) = (-2.0, 12.0);
 
 /// One value for each trust block; those past the layout's block count stay zero.
 type PerBlock = [f32; BLOCK_COUNT_MAX];
@@ -53,38 +37,25 @@ type PerBlock = [f32; BLOCK_COUNT_MAX];
 /// What is remembered of one sender, or of oneself.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 struct Track {
-    /// Direction under the large rule: EMA of unit sketches, block after block. Empty until heard.
-    quick: Vec<f32>,
-    /// Direction under the small rule: decaying sum of clipped sketches. Empty where never needed.
-    long: Vec<f32>,
-    /// L: how the score has compared with everybody's.
+    /// Decaying sum of clipped sketches, block after block. Empty until heard.
+    direction: Vec<f32>,
+    /// L: how it has stood to the others.
     level: PerBlock,
     /// S: cosine to the trusted centre, when last heard.
     score: PerBlock,
-    /// A: how much company this direction has; a clone has much.
-    company: PerBlock,
-    /// P: squared company over all blocks.
-    density: f32,
-    /// Ld: how that density has compared with everybody's.
-    density_level: f32,
     /// The receiver's round when last heard.
     heard_at: u64,
 }
 
 impl Track {
-    fn newcomer(level: f32) -> Self {
-        Self { level: [level; BLOCK_COUNT_MAX], ..Self::default() }
+    fn newcomer() -> Self {
+        Self { level: [NEWCOMER; BLOCK_COUNT_MAX], ..Self::default() }
     }
 
-    /// Trust by levels alone; `blocks` is the layout's block count.
-    fn level_trust(&self, blocks: usize) -> f32 {
+    /// Trust by the lowest level; `blocks` is the layout's block count.
+    fn trust(&self, blocks: usize) -> f32 {
         let lowest = self.level[..blocks].iter().copied().fold(LEVEL.1, f32::min);
         (lowest + 3.0).clamp(0.0, 1.0)
-    }
-
-    /// Trust by levels and density.
-    fn trust(&self, blocks: usize) -> f32 {
-        self.level_trust(blocks) * ((7.0 - self.density_level) / 3.0).clamp(0.0, 1.0)
     }
 }
 
@@ -101,11 +72,9 @@ pub(crate) struct Heard {
 /// How much each body counts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
-    /// Whether the small, symmetric rule spoke: own deltas then count by their own trust.
-    pub(crate) symmetric: bool,
     /// Trust in each heard body's author, in the order given.
     pub(crate) trust: Vec<f32>,
-    /// Trust in this node itself: 1 under the large rule.
+    /// Trust in this node itself.
     pub(crate) own: f32,
 }
 
@@ -116,8 +85,6 @@ pub struct TrustRecord {
     pub peer: NodeId,
     /// Its level in each trust block, -6 to 2; unused blocks are zero.
     pub levels: [f32; BLOCK_COUNT_MAX],
-    /// Its density level, -2 to 12.
-    pub density: f32,
 }
 
 /// All that a node remembers about the senders it has heard.
@@ -133,7 +100,7 @@ pub(crate) struct TrustTable {
 
 impl TrustTable {
     pub(crate) fn new(own_id: NodeId, blocks: usize) -> Self {
-        Self { blocks, own_id, own: Track::newcomer(NEWCOMER_SMALL), peak: [0.0; BLOCK_COUNT_MAX], senders: BTreeMap::new() }
+        Self { blocks, own_id, own: Track::newcomer(), peak: [0.0; BLOCK_COUNT_MAX], senders: BTreeMap::new() }
     }
 
     /// Whether this could be the table of this node, however it was stored.
@@ -142,13 +109,11 @@ impl TrustTable {
             (direction.is_empty() || direction.len() == blocks * SKETCH) && direction.iter().all(|value| value.is_finite())
         };
         let track_ok = |track: &Track| {
-            let numbers = [track.level, track.score, track.company].concat();
-            direction_ok(&track.quick)
-                && direction_ok(&track.long)
-                && numbers.iter().chain([&track.density, &track.density_level]).all(|value| value.is_finite())
+            direction_ok(&track.direction) && track.level.iter().chain(&track.score).all(|value| value.is_finite())
         };
         self.blocks == blocks
             && self.own_id == own_id
+            && self.peak.iter().all(|peak| peak.is_finite())
             && self.senders.len() <= SENDERS_MAX
             && self.senders.values().chain([&self.own]).all(track_ok)
     }
@@ -156,87 +121,55 @@ impl TrustTable {
     /// Forgets all directions but no level: for when the sketch's key has changed.
     pub(crate) fn forget_directions(&mut self) {
         for track in self.senders.values_mut().chain([&mut self.own]) {
-            (track.quick, track.long) = (Vec::new(), Vec::new());
+            track.direction = Vec::new();
         }
     }
 
     /// Takes in one round's bodies and judges their authors.
     ///
-    /// `heard` is sorted by author and holds none by this node; `live` counts the run's live authors,
-    /// this node included.
-    pub(crate) fn judge(&mut self, round: u64, live: usize, heard: &[Heard], own: Option<&Heard>) -> Verdict {
-        let active = |track: &&Track| round.saturating_sub(track.heard_at) < ACTIVE_ROUNDS;
-        // A newcomer to a large network has heard few yet: it waits, and does not take it for a small one.
-        let size = |table: &Self| table.senders.values().filter(active).count().max(live.saturating_sub(1));
-        self.note(round, if size(self) < KNOWN_MIN { NEWCOMER_SMALL } else { NEWCOMER_LARGE }, heard);
-        let size = size(self);
-        let symmetric = size < KNOWN_MIN;
-        self.extend_quick(heard);
-        if size < LONG_MAX {
-            self.extend_long(heard, own);
-        } else {
-            self.senders.values_mut().chain([&mut self.own]).for_each(|track| track.long = Vec::new());
-        }
-        if symmetric {
-            small::judge(self, round, heard, own.is_some());
-        } else {
-            large::judge(self, heard);
-        }
-        let unjudged = round < GRACE_ROUNDS || (!symmetric && self.senders.len() < KNOWN_MIN);
-        let trust_of = |track: &Track| match (unjudged, symmetric) {
-            (true, _) => 1.0,
-            (false, true) => track.level_trust(self.blocks),
-            (false, false) => track.trust(self.blocks),
-        };
+    /// `heard` is sorted by author and holds none by this node.
+    pub(crate) fn judge(&mut self, round: u64, heard: &[Heard], own: Option<&Heard>) -> Verdict {
+        self.note(round, heard);
+        self.extend(heard, own);
+        judge::judge(self, round, heard, own.is_some());
+        let trust_of = |track: &Track| if round < GRACE_ROUNDS { 1.0 } else { track.trust(self.blocks) };
         let trust = heard.iter().map(|heard| self.senders.get(&heard.author).map_or(1.0, trust_of)).collect();
-        Verdict { symmetric, trust, own: if symmetric { trust_of(&self.own) } else { 1.0 } }
+        Verdict { trust, own: trust_of(&self.own) }
     }
 
     /// Makes sure that every author has a track, at the cost of those unheard for longest.
-    fn note(&mut self, round: u64, newcomer: f32, heard: &[Heard]) {
+    fn note(&mut self, round: u64, heard: &[Heard]) {
         for heard in heard {
             if !self.senders.contains_key(&heard.author) && self.senders.len() >= SENDERS_MAX {
                 let oldest = self.senders.iter().min_by_key(|(id, track)| (track.heard_at, **id)).map(|(id, _)| *id);
                 oldest.and_then(|id| self.senders.remove(&id));
             }
-            let track = self.senders.entry(heard.author).or_insert_with(|| Track::newcomer(newcomer));
+            let track = self.senders.entry(heard.author).or_insert_with(Track::newcomer);
             track.heard_at = round;
         }
     }
 
-    fn extend_quick(&mut self, heard: &[Heard]) {
-        for heard in heard {
-            let unit = sketch::unit(&heard.sketches);
-            let Some(track) = self.senders.get_mut(&heard.author) else { continue };
-            if track.quick.is_empty() {
-                track.quick = unit;
-            } else {
-                track.quick.iter_mut().zip(unit).for_each(|(slot, value)| *slot = 0.8 * *slot + 0.2 * value);
-            }
-        }
-    }
-
-    fn extend_long(&mut self, heard: &[Heard], own: Option<&Heard>) {
-        let extend = |track: &mut Track, heard: &Heard| {
-            track.long.resize(heard.sketches.len(), 0.0);
-            for (b, (slots, sketch)) in track.long.chunks_mut(SKETCH).zip(heard.sketches.chunks(SKETCH)).enumerate() {
+    fn extend(&mut self, heard: &[Heard], own: Option<&Heard>) {
+        let add = |track: &mut Track, heard: &Heard| {
+            track.direction.resize(heard.sketches.len(), 0.0);
+            for (b, (slots, sketch)) in track.direction.chunks_mut(SKETCH).zip(heard.sketches.chunks(SKETCH)).enumerate() {
                 let clip = heard.clips[b] as f32;
                 slots.iter_mut().zip(sketch).for_each(|(slot, value)| *slot = 0.97 * *slot + clip * value);
             }
         };
         for heard in heard {
             if let Some(track) = self.senders.get_mut(&heard.author) {
-                extend(track, heard);
+                add(track, heard);
             }
         }
         if let Some(heard) = own {
-            extend(&mut self.own, heard);
+            add(&mut self.own, heard);
         }
     }
 
     /// What this node thinks of all the senders it knows, by id: at most [`SENDERS_MAX`].
     pub(crate) fn export(&self) -> Vec<TrustRecord> {
-        let record = |(&peer, track): (&NodeId, &Track)| TrustRecord { peer, levels: track.level, density: track.density_level };
+        let record = |(&peer, track): (&NodeId, &Track)| TrustRecord { peer, levels: track.level };
         self.senders.iter().map(record).collect()
     }
 
@@ -248,7 +181,7 @@ impl TrustTable {
         let mut opinions: BTreeMap<NodeId, Vec<TrustRecord>> = BTreeMap::new();
         for donor in donors {
             // A donor names a sender once; of a second opinion nothing is kept.
-            let sound = |record: &&TrustRecord| record.levels.iter().chain([&record.density]).all(|value| value.is_finite());
+            let sound = |record: &&TrustRecord| record.levels.iter().all(|value| value.is_finite());
             let records: BTreeMap<NodeId, TrustRecord> =
                 donor.iter().take(SENDERS_MAX).filter(sound).map(|record| (record.peer, *record)).collect();
             for (peer, record) in records {
@@ -260,33 +193,17 @@ impl TrustTable {
             if !named_by_most || peer == self.own_id || self.senders.contains_key(&peer) || self.senders.len() >= SENDERS_MAX {
                 continue;
             }
-            records.resize(donors.len(), TrustRecord { peer, levels: [NEWCOMER_LARGE; BLOCK_COUNT_MAX], density: 0.0 });
+            records.resize(donors.len(), TrustRecord { peer, levels: [NEWCOMER; BLOCK_COUNT_MAX] });
             let middle = |of: &dyn Fn(&TrustRecord) -> f32| {
                 median(&mut records.iter().map(|record| f64::from(of(record))).collect::<Vec<_>>()) as f32
             };
-            let mut track = Track::newcomer(NEWCOMER_LARGE);
+            let mut track = Track::newcomer();
             for (b, level) in track.level.iter_mut().enumerate() {
                 *level = middle(&|record| record.levels[b]).clamp(LEVEL.0, LEVEL.1);
             }
-            track.density_level = middle(&|record| record.density).clamp(DENSITY.0, DENSITY.1);
             self.senders.insert(peer, track);
         }
     }
-}
-
-/// Median and median absolute deviation.
-fn median_and_mad(values: impl Iterator<Item = f32>) -> (f64, f64) {
-    let mut values: Vec<f64> = values.map(f64::from).collect();
-    let middle = median(&mut values);
-    values.iter_mut().for_each(|value| *value = (*value - middle).abs());
-    (middle, median(&mut values))
-}
-
-/// One step of a level towards `z`: it falls fast and rises slowly; `freeze` 0 holds it.
-fn follow(level: &mut f32, z: f64, freeze: f64) {
-    let z = z.clamp(f64::from(LEVEL.0), f64::from(LEVEL.1)) as f32;
-    let rate = if z < *level { 0.5 } else { 0.1 };
-    *level += freeze as f32 * rate * (z - *level);
 }
 
 #[cfg(test)]
@@ -308,7 +225,7 @@ mod tests {
     fn the_table_is_bounded_and_keeps_whom_it_hears() {
         let mut table = TrustTable::new(id(9_999), 1);
         for round in 0..600_u16 {
-            table.judge(u64::from(round), 20, &[heard(0, vec![1.0; SKETCH]), heard(round + 1, vec![0.5; SKETCH])], None);
+            table.judge(u64::from(round), &[heard(0, vec![1.0; SKETCH]), heard(round + 1, vec![0.5; SKETCH])], None);
             assert!(table.senders.len() <= SENDERS_MAX);
         }
         assert!(table.senders.contains_key(&id(0)) && table.senders.contains_key(&id(600)));
@@ -316,17 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_judged_before_there_is_anybody_to_compare_with() {
+    fn opposing_counts_while_the_others_agree() {
         let mut table = TrustTable::new(id(9_999), 1);
-        let mut all: Vec<Heard> = (0..11).map(|number| heard(number, vec![1.0; SKETCH])).collect();
+        let mut all: Vec<Heard> = (0..6).map(|number| heard(number, vec![1.0; SKETCH])).collect();
         all[3].sketches = vec![-1.0; SKETCH];
-        for round in 3..30 {
-            let verdict = table.judge(round, 64, &all, None);
-            assert!(!verdict.symmetric && verdict.trust.iter().all(|&trust| trust == 1.0), "11 known of 64");
-        }
-        all.push(heard(11, vec![1.0; SKETCH]));
-        let verdict = (30..60).map(|round| table.judge(round, 64, &all, None)).last().expect("30 rounds");
-        assert!(verdict.trust[3] < 0.1, "12 known");
+        let early = table.judge(0, &all, None);
+        assert!(early.trust.iter().all(|&trust| trust == 1.0), "nobody is judged in the first rounds");
+        let verdict = (1..20).map(|round| table.judge(round, &all, None)).last().expect("some rounds");
+        assert!(verdict.trust[3] < 0.1 && verdict.trust[0] == 1.0, "{verdict:?}");
     }
 
     proptest! {
@@ -334,7 +248,6 @@ mod tests {
         fn no_input_makes_trust_anything_but_a_share(
             numbers in prop::collection::vec(prop::sample::select(vec![0.0_f32, 1.0, -1.0, 1e-30, 1e9, -1e30]), 40),
             senders in 1_u16..30,
-            live in 1_usize..40,
             blocks in 1_usize..=BLOCK_COUNT_MAX,
         ) {
             let mut table = TrustTable::new(id(7), blocks);
@@ -342,7 +255,7 @@ mod tests {
             let all: Vec<Heard> = (0..senders).filter(|&number| number != 7).map(|number| heard(number, sketch(usize::from(number)))).collect();
             let own = heard(7, sketch(7));
             for round in 0..12 {
-                let verdict = table.judge(round * 5, live, &all, Some(&own).filter(|_| round % 3 > 0));
+                let verdict = table.judge(round * 5, &all, Some(&own).filter(|_| round % 3 > 0));
                 prop_assert!(verdict.trust.iter().chain([&verdict.own]).all(|trust| (0.0..=1.0).contains(trust)));
                 prop_assert!(table.is_sound(id(7), blocks));
             }

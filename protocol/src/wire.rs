@@ -25,8 +25,8 @@ pub const INLINE_BYTES_MAX: usize = 32 * 1024;
 pub const REQUEST_BYTES_MAX: usize = 2 + 64;
 /// Bytes an answer has before its payload: version, kind, round.
 pub const ANSWER_HEAD_BYTES: usize = 2 + 8;
-/// Length of one record of a trust table, bytes: who, a level for each trust block, the density level.
-const TRUST_RECORD_BYTES: usize = 32 + 4 * BLOCK_COUNT_MAX + 4;
+/// Length of one record of a trust table, bytes: who, a level for each trust block.
+const TRUST_RECORD_BYTES: usize = 32 + 4 * BLOCK_COUNT_MAX;
 /// Longest trust table in an answer, bytes.
 pub const TRUST_BYTES_MAX: usize = SENDERS_MAX * TRUST_RECORD_BYTES;
 
@@ -136,7 +136,7 @@ fn end(rest: &[u8]) -> Result<(), Reject> {
 }
 
 fn encode_trust(record: &TrustRecord) -> impl Iterator<Item = u8> {
-    let numbers = record.levels.into_iter().chain([record.density]).flat_map(f32::to_le_bytes);
+    let numbers = record.levels.into_iter().flat_map(f32::to_le_bytes);
     record.peer.0.into_iter().chain(numbers)
 }
 
@@ -151,15 +151,14 @@ fn decode_trust(payload: &[u8]) -> Result<Vec<TrustRecord>, Reject> {
 
 fn decode_trust_record(record: &[u8; TRUST_RECORD_BYTES]) -> Result<TrustRecord, Reject> {
     let (peer, numbers) = take::<32>(record)?;
-    let mut values = [0.0; BLOCK_COUNT_MAX + 1];
-    for (value, bytes) in values.iter_mut().zip(numbers.as_chunks::<4>().0) {
+    let mut levels = [0.0_f32; BLOCK_COUNT_MAX];
+    for (value, bytes) in levels.iter_mut().zip(numbers.as_chunks::<4>().0) {
         *value = f32::from_le_bytes(*bytes);
     }
-    let [levels @ .., density] = values;
-    if values.iter().any(|value| !value.is_finite()) {
+    if levels.iter().any(|value| !value.is_finite()) {
         return Err(Reject::StateMalformed);
     }
-    Ok(TrustRecord { peer: NodeId(peer), levels, density })
+    Ok(TrustRecord { peer: NodeId(peer), levels })
 }
 
 impl Announce {
@@ -334,7 +333,7 @@ mod tests {
             Response::Head { round: 9, ready: true },
             Response::Body(vec![1, 2, 3]),
             Response::State { round: 9, block: vec![4, 5] },
-            Response::Trust(vec![TrustRecord { peer: NodeId([6; 32]), levels: [1.0, -2.5, 0.0, 0.0], density: 0.5 }]),
+            Response::Trust(vec![TrustRecord { peer: NodeId([6; 32]), levels: [1.0, -2.5, 0.0, 0.0] }]),
         ];
         for (i, request) in requests.iter().enumerate() {
             let bytes = request.encode();
@@ -349,7 +348,7 @@ mod tests {
                 if i == j { assert_eq!(read.as_ref(), Ok(response)) } else { assert_eq!(read, Err(Reject::Kind)) }
             }
         }
-        let table = Response::Trust(vec![TrustRecord { peer: NodeId([6; 32]), levels: [f32::NAN; 4], density: 0.0 }]);
+        let table = Response::Trust(vec![TrustRecord { peer: NodeId([6; 32]), levels: [f32::NAN; 4] }]);
         assert_eq!(Response::decode(&requests[3], &table.encode()), Err(Reject::StateMalformed));
         assert_eq!(Response::decode(&requests[3], &[1, 4, 0, 0, 0, 0, 0, 0, 0, 0, 7]), Err(Reject::Trailing));
         assert_eq!(Response::decode(&requests[3], &vec![[1, 4]; TRUST_BYTES_MAX].concat()), Err(Reject::Oversized));

@@ -187,7 +187,11 @@ impl Host {
                 scene.finite(replica.weights());
                 self.mixed += entries.len() as u64;
                 self.rounds_done += 1;
-                net.after(Span(0), me, Input::Applied { round, slice_rms: replica.slice_rms(), update_rms: replica.update_rms() });
+                net.after(
+                    Span(0),
+                    me,
+                    Input::Applied { round, slice_rms: replica.slice_rms(), update_rms: replica.update_rms() },
+                );
             }
             Output::Checkpoint { round } => self.saved = learner.save(round).or(self.saved.take()),
             Output::KeepBlock { donor, block } => learner.desk.keep_block(donor, block),

@@ -24,7 +24,13 @@ pub(super) enum BaselineError {
 }
 
 impl Baselines {
-    pub(super) fn train(task: &Task, spec: &RunSpec, split: &Split, shards: &[Dataset], steps: u32) -> Result<Self, BaselineError> {
+    pub(super) fn train(
+        task: &Task,
+        spec: &RunSpec,
+        split: &Split,
+        shards: &[Dataset],
+        steps: u32,
+    ) -> Result<Self, BaselineError> {
         let one = |data: &Dataset, seed: u64| -> Result<f64, BaselineError> {
             let mut weights = task.init(spec.seed());
             Trainer::new(task, data.clone(), seed, Device::Cpu)?.train(&mut weights, steps, &mut || true)?;

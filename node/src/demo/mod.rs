@@ -65,7 +65,10 @@ pub enum DemoError {
     },
     /// No node got anywhere for a minute.
     #[error("the network stood still for {} seconds in round {round}", SILENCE.as_secs())]
-    #[diagnostic(code(shoal::demo::silence), help("check that loopback sockets are allowed here; run again with SHOAL_LOG=debug"))]
+    #[diagnostic(
+        code(shoal::demo::silence),
+        help("check that loopback sockets are allowed here; run again with SHOAL_LOG=debug")
+    )]
     Silence {
         /// The last round that all nodes had done.
         round: u64,
@@ -180,7 +183,8 @@ async fn together(
         forward(node, seen, events.clone());
         if node == 0 {
             let listening = watched.wait_for(|snapshot| !snapshot.status.listen.is_empty());
-            let address = tokio::time::timeout(WAIT, listening).await.ok().and_then(|found| Some(found.ok()?.status.listen[0].clone()));
+            let address =
+                tokio::time::timeout(WAIT, listening).await.ok().and_then(|found| Some(found.ok()?.status.listen[0].clone()));
             first = address.and_then(|address| address.parse().ok());
             if first.is_none() {
                 return Err(DemoError::Setting("the first node could not listen on loopback".to_owned()));
@@ -267,7 +271,8 @@ fn figures(
         cpu_s: cost.cpu_s,
         rss_peak_mb: cost.rss_peak_mb,
     };
-    let metadata = [("format", "pt".to_owned()), ("shoal.run", spec(plan).run_id().to_string()), ("shoal.round", plan.rounds.to_string())];
+    let metadata =
+        [("format", "pt".to_owned()), ("shoal.run", spec(plan).run_id().to_string()), ("shoal.round", plan.rounds.to_string())];
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let averaged = together.finals.first().map(|last| last.averaged.as_slice()).unwrap_or_default();
     let model = safetensors::export(task.layout(), averaged, &metadata).map_err(|error| setting(&error))?;

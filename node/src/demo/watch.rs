@@ -67,7 +67,9 @@ impl Course {
 
     /// Bytes sent, and of it payload, by a node in a round: means over all nodes and rounds.
     pub(super) fn bytes_per_node_per_round(&self) -> (f64, f64) {
-        let of = |bytes: fn(&Seen) -> u64| self.nodes.iter().map(bytes).sum::<u64>() as f64 / (self.nodes.len() as u64 * self.rounds) as f64;
+        let of = |bytes: fn(&Seen) -> u64| {
+            self.nodes.iter().map(bytes).sum::<u64>() as f64 / (self.nodes.len() as u64 * self.rounds) as f64
+        };
         (of(|seen| seen.sent_bytes), of(|seen| seen.payload_bytes))
     }
 
