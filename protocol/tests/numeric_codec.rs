@@ -18,7 +18,9 @@ fn spec(lines: &str) -> RunSpec {
 }
 
 fn codec(param_count: usize, value_bits: u8, per_mille: u16) -> Codec {
-    let lines = format!("[codec]\nchunk = 256\ndensity = [[0, {per_mille}], [100, 20]]\nvalue_bits = {value_bits}\n[slice]\nfinest = 128");
+    let lines = format!(
+        "[codec]\nchunk = 256\ndensity = [[0, {per_mille}], [100, 20]]\nvalue_bits = {value_bits}\n[slice]\nfinest = 128"
+    );
     Codec::new(RUN, &spec(&lines), Layout::from_tensors(&[param_count]).expect("a layout"))
 }
 

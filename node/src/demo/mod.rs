@@ -155,6 +155,7 @@ async fn together(
     let (stop, stopped) = channel::channel(false);
     let mut nodes = JoinSet::new();
     let mut first: Option<Multiaddr> = None;
+    let mut ready = Vec::with_capacity(shards.len());
     for (node, shard) in shards.iter().enumerate() {
         let name = NetworkName::new("demo").map_err(|error| DemoError::Setting(error.to_string()))?;
         let mut network = NetworkConfig::new(name, spec.run_id());
@@ -178,10 +179,12 @@ async fn together(
         let (status, mut watched) = channel::channel(Snapshot::default());
         let (progress, seen) = mpsc::unbounded_channel();
         let driver = start(plan, status, Some(progress)).map_err(|source| DemoError::Start { node, source })?;
-        let stopped = stopped.clone();
-        nodes.spawn(async move { (node, driver.run(stopped).await) });
         forward(node, seen, events.clone());
-        if node == 0 {
+        if node > 0 {
+            ready.push((node, driver));
+        } else {
+            let stopped = stopped.clone();
+            nodes.spawn(async move { (node, driver.run(stopped).await) });
             let listening = watched.wait_for(|snapshot| !snapshot.status.listen.is_empty());
             let address =
                 tokio::time::timeout(WAIT, listening).await.ok().and_then(|found| Some(found.ok()?.status.listen[0].clone()));
@@ -192,6 +195,11 @@ async fn together(
         }
     }
     drop(events);
+    // All at once: who starts while others are still opening their stores would have to be copied.
+    for (node, driver) in ready {
+        let stopped = stopped.clone();
+        nodes.spawn(async move { (node, driver.run(stopped).await) });
+    }
     let mut course = Course::new(shards.len(), u64::from(plan.rounds));
     while !course.is_over() {
         tokio::select! {
