@@ -1,4 +1,4 @@
-//! Two threads behind the driver: one owns the [`Desk`], one owns the trainer.
+//! Two threads behind the driver: one owns the [`Desk`](shoal_protocol::desk::Desk), one owns the trainer.
 //!
 //! Training may take minutes; while it runs the weights are frozen, so the desk stays free to decode
 //! what comes in and to serve bodies and weights to others. Orders go in by one queue, reports come

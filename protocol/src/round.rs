@@ -115,7 +115,7 @@ impl Round {
 
     /// When collecting ends at the latest, given where the run stands.
     ///
-    /// A node of the crowd waits `t_collect`. One that is [`AHEAD`] of the run waits until a whole
+    /// A node of the crowd waits `t_collect`. One two rounds ahead of the run waits until a whole
     /// period has passed since its round began.
     #[must_use]
     pub fn collect_until(&self, run_round: Option<u64>) -> Time {

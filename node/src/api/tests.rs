@@ -28,6 +28,7 @@ pub(crate) fn snapshot() -> Snapshot {
         uptime_s: 61,
         weights: Some("ef".repeat(32)),
         listen: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+        trouble: None,
     };
     let peer = |address: Option<&str>, heard_s| PeerStatus {
         node: "12".repeat(32),

@@ -60,6 +60,6 @@ mod tests {
         let text = drawn(&status);
         assert_eq!(text.lines().count(), 12);
         assert!(!text.contains('\u{1b}'), "{text}");
-        assert!(text.contains("refused    3 (bad-signature 2, stale 1)"), "{text}");
+        assert!(text.contains("refused    3 (bad_signature 2, stale 1)"), "{text}");
     }
 }

@@ -99,7 +99,9 @@ fn the_laws_of_the_crates_hold() {
 fn every_cited_rule_is_written() {
     let files = tree();
     if let Some(protocol) = files.iter().find(|file| file.path == "docs/PROTOCOL.md") {
-        expect_none(files.iter().flat_map(|file| rules::citations(file, &protocol.text)).collect());
+        // The bad samples cite rules that nobody wrote.
+        let files = files.iter().filter(|file| !file.path.starts_with("node/tests/tidiness/"));
+        expect_none(files.flat_map(|file| rules::citations(file, &protocol.text)).collect());
     }
 }
 
