@@ -35,7 +35,7 @@ fn a_run_id_is_the_hash_of_the_bytes_of_rule_1_2() {
     bytes.extend([&1_024_u32.to_le_bytes()[..], &1_u64.to_le_bytes(), &0_u64.to_le_bytes(), &30_u16.to_le_bytes()].concat());
     bytes.extend([&[1][..], &1.0_f32.to_le_bytes(), &0.0_f32.to_le_bytes()].concat());
     bytes.extend([&1.0_f32.to_le_bytes()[..], &0.6_f32.to_le_bytes(), &20_u32.to_le_bytes()].concat());
-    bytes.extend([16_u16, 4, 128].iter().flat_map(|part| part.to_le_bytes()));
+    bytes.extend([16_u16, 4, 16].iter().flat_map(|part| part.to_le_bytes()));
     bytes.extend(1_u64.to_le_bytes());
     bytes.extend(counted(b"kind"));
     bytes.extend(3_u32.to_le_bytes());
