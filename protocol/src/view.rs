@@ -14,9 +14,9 @@ use crate::wire::Announce;
 
 /// Peers in a view. At some 200 bytes each this is 50 KB; sampling needs far fewer. Guess.
 pub const PEERS_MAX: usize = 256;
-/// Announces of one author within one of our rounds. One is usual; a node that resumes or jumps may
-/// make a few more. Guess.
-const ANNOUNCES_MAX: u8 = 8;
+/// Announces of one author within one period. One is usual; where training takes milliseconds, rounds
+/// end as soon as all have spoken and some thirty fit into a period. Guess: twice that.
+const ANNOUNCES_MAX: u8 = 64;
 /// Peers whose rounds are needed before their median is followed (ALGORITHM, step 6).
 const MEDIAN_LEAST: usize = 3;
 
@@ -53,22 +53,23 @@ pub struct Seen {
     /// When it came up or was heard last.
     pub at: Time,
     announces: u8,
-    counted_in: u64,
+    counted_since: Time,
 }
 
 /// The peers of one run.
 #[derive(Clone, Debug)]
 pub struct View {
     me: NodeId,
+    period: Span,
     dead_after: Span,
     peers: BTreeMap<NodeId, Seen>,
 }
 
 impl View {
-    /// An empty view of `me`; peers silent for `dead_after` are no longer live.
+    /// An empty view of `me` in a run of this period; peers silent for `dead_after` are no longer live.
     #[must_use]
-    pub const fn new(me: NodeId, dead_after: Span) -> Self {
-        Self { me, dead_after, peers: BTreeMap::new() }
+    pub const fn new(me: NodeId, period: Span, dead_after: Span) -> Self {
+        Self { me, period, dead_after, peers: BTreeMap::new() }
     }
 
     /// A peer has come up.
@@ -98,10 +99,11 @@ impl View {
     ///
     /// # Errors
     /// [`Reject::Echo`], [`Reject::Replayed`], [`Reject::Equivocation`] or [`Reject::Flood`].
-    pub fn note(&mut self, now: Time, own_round: u64, announce: &Announce) -> Result<(), Reject> {
+    pub fn note(&mut self, now: Time, announce: &Announce) -> Result<(), Reject> {
         if announce.author == self.me {
             return Err(Reject::Echo);
         }
+        let period = self.period;
         let seen = self.entry(now, announce.author);
         if let Some(heard) = &seen.heard {
             if announce.seq == heard.seq && announce.digest != heard.digest {
@@ -111,8 +113,8 @@ impl View {
                 return Err(Reject::Replayed);
             }
         }
-        if seen.counted_in != own_round {
-            (seen.counted_in, seen.announces) = (own_round, 0);
+        if now.since(seen.counted_since) >= period {
+            (seen.counted_since, seen.announces) = (now, 0);
         }
         if seen.announces >= ANNOUNCES_MAX {
             return Err(Reject::Flood);
@@ -216,7 +218,7 @@ impl View {
                 self.peers.remove(&oldest);
             }
         }
-        self.peers.entry(peer).or_insert(Seen { up: false, prefix: None, heard: None, at: now, announces: 0, counted_in: 0 })
+        self.peers.entry(peer).or_insert(Seen { up: false, prefix: None, heard: None, at: now, announces: 0, counted_since: now })
     }
 }
 
@@ -237,24 +239,25 @@ mod tests {
     }
 
     fn view() -> View {
-        View::new(node(0), Span::from_secs(10))
+        View::new(node(0), Span::from_secs(1), Span::from_secs(10))
     }
 
     #[test]
     fn only_rising_numbers_are_news() {
         let mut view = view();
         let now = Time(0);
-        assert_eq!(view.note(now, 0, &announce(node(1), 5, 7)), Ok(()));
-        assert_eq!(view.note(now, 0, &announce(node(1), 5, 7)), Err(Reject::Replayed));
-        assert_eq!(view.note(now, 0, &announce(node(1), 6, 6)), Err(Reject::Replayed));
+        assert_eq!(view.note(now, &announce(node(1), 5, 7)), Ok(()));
+        assert_eq!(view.note(now, &announce(node(1), 5, 7)), Err(Reject::Replayed));
+        assert_eq!(view.note(now, &announce(node(1), 6, 6)), Err(Reject::Replayed));
         let two_faced = Announce { digest: Digest::of(b"other"), ..announce(node(1), 5, 7) };
-        assert_eq!(view.note(now, 0, &two_faced), Err(Reject::Equivocation));
-        assert_eq!(view.note(now, 0, &announce(node(0), 5, 7)), Err(Reject::Echo));
-        for seq in 8..15 {
-            assert_eq!(view.note(now, 0, &announce(node(1), 5, seq)), Ok(()));
+        assert_eq!(view.note(now, &two_faced), Err(Reject::Equivocation));
+        assert_eq!(view.note(now, &announce(node(0), 5, 7)), Err(Reject::Echo));
+        for seq in 8..71 {
+            assert_eq!(view.note(now, &announce(node(1), 5, seq)), Ok(()));
         }
-        assert_eq!(view.note(now, 0, &announce(node(1), 5, 15)), Err(Reject::Flood));
-        assert_eq!(view.note(now, 1, &announce(node(1), 6, 16)), Ok(()), "a new round, a new allowance");
+        assert_eq!(view.note(now, &announce(node(1), 5, 71)), Err(Reject::Flood));
+        let later = now + Span::from_secs(1);
+        assert_eq!(view.note(later, &announce(node(1), 6, 72)), Ok(()), "a new period, a new allowance");
     }
 
     #[test]
@@ -262,12 +265,12 @@ mod tests {
         let mut view = view();
         let now = Time(0);
         assert_eq!(view.run_round(now), None);
-        view.note(now, 0, &announce(node(1), u64::MAX, 1)).unwrap();
-        view.note(now, 0, &announce(node(2), 4, 1)).unwrap();
+        view.note(now, &announce(node(1), u64::MAX, 1)).unwrap();
+        view.note(now, &announce(node(2), 4, 1)).unwrap();
         assert_eq!(view.run_round(now), Some(4), "of two, the lower");
-        view.note(now, 0, &announce(node(3), 5, 1)).unwrap();
+        view.note(now, &announce(node(3), 5, 1)).unwrap();
         assert_eq!(view.run_round(now), Some(5), "of three, the middle");
-        view.note(now, 0, &announce(node(4), 6, 1)).unwrap();
+        view.note(now, &announce(node(4), 6, 1)).unwrap();
         assert_eq!(view.run_round(now), Some(5), "of four, the lower middle");
     }
 
@@ -279,7 +282,7 @@ mod tests {
         let later = Time(0) + Span::from_secs(10);
         assert_eq!(view.live_count(later), 1);
         for n in 2..5_000 {
-            view.note(later, 0, &announce(node(n), 0, 1)).unwrap();
+            view.note(later, &announce(node(n), 0, 1)).unwrap();
         }
         assert_eq!(view.iter().count(), PEERS_MAX);
         assert!(view.get(&node(1)).is_some(), "who is connected is not pushed out by who is not");
@@ -295,7 +298,7 @@ mod tests {
             view.up(Time(0), node(n), None);
         }
         for n in 5..200 {
-            view.note(Time(0), 0, &announce(node(n), 0, 1)).unwrap();
+            view.note(Time(0), &announce(node(n), 0, 1)).unwrap();
         }
         let sample = view.sample(Time(0), &mut Dice::new(&[3; 32]));
         assert_eq!(sample.len(), 199);

@@ -57,7 +57,7 @@ impl Peer {
         if !body.is_empty() && (body.len() != announce.body_bytes as usize || Digest::of(body) != announce.digest) {
             return Err(Bad(Reject::BodyDigest, author));
         }
-        self.view.note(now, self.round.number, announce).map_err(|reason| Bad(reason, author))?;
+        self.view.note(now, announce).map_err(|reason| Bad(reason, author))?;
         Ok((verified, body))
     }
 

@@ -90,7 +90,7 @@ impl Peer {
             me,
             scope,
             dice: Dice::new(&config.dice_seed),
-            view: View::new(me, dead_after),
+            view: View::new(me, config.spec.round().period(), dead_after),
             standing: Standing::default(),
             counts: RejectCounts::default(),
             round: Round::new(now, phase, number, config.spec.round()),

@@ -91,6 +91,19 @@ fn a_lone_node_trains_and_a_second_one_copies_it() {
 }
 
 #[test]
+fn a_fast_author_is_no_flood_to_a_node_that_still_looks_around() {
+    let mut wire = Wire::new();
+    let spec = spec(1_000, 8);
+    let first = wire.start(wire.config(1, &spec), None);
+    wire.run_until(Span::from_secs(60), all_at(5));
+    let config = shoal_protocol::peer::Config { wait: Span::from_secs(20), ..wire.config(2, &spec) };
+    let second = wire.start(config, None);
+    wire.run_until(Span::from_secs(60), |wire| wire.hosts[&second].applied.len() >= 3);
+    assert_eq!((wire.hosts[&second].adopted, wire.hosts[&second].bans.len()), (1, 0));
+    assert!(wire.hosts[&first].peer.round() > 60, "it announced all the time");
+}
+
+#[test]
 fn who_is_silent_is_not_waited_for_longer_than_it_lives() {
     let mut wire = Wire::new();
     let nodes = network(&mut wire, 4, 1_000, 8);
