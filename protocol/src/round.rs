@@ -81,6 +81,10 @@ pub const fn transition(phase: Phase, event: Event) -> Option<Phase> {
 /// deltas are still taken, so that it never outruns its listeners.
 const AHEAD: u64 = 2;
 
+/// A round lasts at least one part in so many of its period, however fast the device: what is learned
+/// from few examples does not get better by being sent more often. Guess (ADR 5).
+const LEAST_PART: u64 = 10;
+
 /// The current round and its deadlines.
 #[derive(Clone, Debug)]
 pub struct Round {
@@ -129,6 +133,12 @@ impl Round {
     #[must_use]
     pub fn fill_from(&self) -> Time {
         self.collecting_since + Span(self.collect.0 / 2)
+    }
+
+    /// When the round may end though time is left.
+    #[must_use]
+    pub fn may_end_from(&self) -> Time {
+        self.started + Span(self.period.0 / LEAST_PART)
     }
 
     /// Whether this node outruns the run and must not end its round early.

@@ -14,9 +14,9 @@ use crate::wire::Announce;
 
 /// Peers in a view. At some 200 bytes each this is 50 KB; sampling needs far fewer. Guess.
 pub const PEERS_MAX: usize = 256;
-/// Announces of one author within one period. One is usual; where training takes milliseconds, rounds
-/// end as soon as all have spoken and some thirty fit into a period. Guess: twice that.
-const ANNOUNCES_MAX: u8 = 64;
+/// Announces of one author within one period. A round lasts a tenth of a period at least; three times
+/// that leaves room for clocks and for gossip that comes in a rush.
+const ANNOUNCES_MAX: u8 = 32;
 /// Peers whose rounds are needed before their median is followed (ALGORITHM, step 6).
 const MEDIAN_LEAST: usize = 3;
 
@@ -252,12 +252,12 @@ mod tests {
         let two_faced = Announce { digest: Digest::of(b"other"), ..announce(node(1), 5, 7) };
         assert_eq!(view.note(now, &two_faced), Err(Reject::Equivocation));
         assert_eq!(view.note(now, &announce(node(0), 5, 7)), Err(Reject::Echo));
-        for seq in 8..71 {
+        for seq in 8..39 {
             assert_eq!(view.note(now, &announce(node(1), 5, seq)), Ok(()));
         }
-        assert_eq!(view.note(now, &announce(node(1), 5, 71)), Err(Reject::Flood));
+        assert_eq!(view.note(now, &announce(node(1), 5, 39)), Err(Reject::Flood));
         let later = now + Span::from_secs(1);
-        assert_eq!(view.note(later, &announce(node(1), 6, 72)), Ok(()), "a new period, a new allowance");
+        assert_eq!(view.note(later, &announce(node(1), 6, 40)), Ok(()), "a new period, a new allowance");
     }
 
     #[test]

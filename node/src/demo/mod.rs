@@ -93,8 +93,8 @@ pub enum DemoError {
 /// # Panics
 /// Never: the values are within a spec's bounds for every plan.
 fn spec(plan: &DemoPlan) -> RunSpec {
-    // A round is over when all have spoken, long before its period; a fifth of the period is what
-    // nodes on a busy machine wait for each other.
+    // A round is over when all have spoken, after a tenth of its period at the soonest; a fifth of the
+    // period is what nodes on a busy machine wait for each other.
     let period_ms = (60 * u32::from(plan.nodes)).max(500);
     let text = format!(
         "version = 1\nname = \"demo\"\nseed = {}\n[round]\nsteps = {STEPS}\nperiod_ms = {period_ms}\npeers = {PEERS}\n{}",

@@ -143,8 +143,11 @@ impl Peer {
         match self.round.phase {
             Phase::Waiting => Some(self.wait_until),
             Phase::Joining => self.retry_at,
-            Phase::Collecting if now < self.round.fill_from() => Some(self.round.fill_from()),
-            Phase::Collecting => Some(self.round.collect_until(self.view.run_round(now))),
+            Phase::Collecting => {
+                let until = self.round.collect_until(self.view.run_round(now));
+                let steps = [self.round.may_end_from(), self.round.fill_from(), until];
+                steps.into_iter().filter(|&at| at > now).min().or(Some(until))
+            }
             Phase::Training | Phase::Applying | Phase::Done => None,
         }
     }

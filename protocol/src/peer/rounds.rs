@@ -77,7 +77,10 @@ impl Peer {
             return;
         }
         let run_round = self.view.run_round(now);
-        let early = !self.round.is_ahead(run_round) && !self.order.is_empty() && !self.is_anyone_missing(now);
+        let early = now >= self.round.may_end_from()
+            && !self.round.is_ahead(run_round)
+            && !self.order.is_empty()
+            && !self.is_anyone_missing(now);
         if (early || now >= self.round.collect_until(run_round)) && self.round.take(now, Event::CollectOver) {
             self.apply(now, out);
         }

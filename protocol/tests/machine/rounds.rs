@@ -41,7 +41,7 @@ fn a_full_mesh_hears_everybody_in_every_round() {
         }
     }
     no_body_twice(&wire);
-    assert!(wire.now.0 < 20 * 100_000, "nobody waits out the clock when all have come: {:?}", wire.now);
+    assert!(wire.now.0 < 20 * 130_000, "nobody waits out the clock when all have come: {:?}", wire.now);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_fast_author_is_no_flood_to_a_node_that_still_looks_around() {
     let second = wire.start(config, None);
     wire.run_until(Span::from_secs(60), |wire| wire.hosts[&second].applied.len() >= 3);
     assert_eq!((wire.hosts[&second].adopted, wire.hosts[&second].bans.len()), (1, 0));
-    assert!(wire.hosts[&first].peer.round() > 60, "it announced all the time");
+    assert!(wire.hosts[&first].peer.round() > 30, "it announced all the time");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn who_is_silent_is_not_waited_for_longer_than_it_lives() {
     let (before, round) = (wire.now, wire.hosts[&nodes[0]].peer.round());
     wire.run_until(Span::from_secs(60), all_at(round + 60));
     let per_round = (wire.now - before).0 / 60;
-    assert!(per_round < 120_000, "{per_round} us a round");
+    assert!(per_round < 160_000, "{per_round} us a round");
     assert_eq!(wire.hosts[&nodes[0]].applied.last().map(|(_, live, _)| *live), Some(3));
 }
 
