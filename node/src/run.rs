@@ -62,9 +62,10 @@ async fn run_node(config: &Config, plan: NodePlan) -> Result<(), CliError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
     let (status, news) = watch::channel(Snapshot::default());
     let (stop, stopped) = watch::channel(false);
+    // The store's lock comes first: who is refused must not touch the running node's address file.
+    let driver = start(plan, status, None).map_err(CliError::operation)?;
     let api = Api::bind(config.api(), config.data_dir()).await?;
     tracing::info!(address = %api.address(), "the local API listens");
-    let driver = start(plan, status, None).map_err(CliError::operation)?;
     let mut node = tokio::spawn(driver.run(stopped.clone()));
     let mut until = stopped;
     tokio::spawn(api.serve(news, async move {

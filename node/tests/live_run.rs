@@ -202,7 +202,6 @@ fn what_is_in_use_is_refused_in_one_sentence() {
 
 /// A second start in the same directory is refused, and the first is asked and trains as before.
 #[test]
-#[ignore = "a refused start removes the running node's api.addr"]
 fn a_refused_start_leaves_the_running_node_alone() {
     let dir = tempfile::tempdir().unwrap();
     let mut running = node(dir.path(), &write_spec(dir.path()), 0, &[]);

@@ -1,5 +1,6 @@
 //! `shoal run`: the arguments of a node that keeps going until told to stop.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use shoal_ml::Task;
@@ -30,6 +31,10 @@ pub(super) fn command(args: RunArgs, start: impl FnOnce(Config, RunSpec, Task) -
         return Err(CliError::NoNode(config.data_dir().to_owned()));
     }
     // Only the first logger of a process counts, and a test may have set one.
-    let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(config.log())).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(config.log()))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init();
     start(config, spec, task)
 }

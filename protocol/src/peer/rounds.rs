@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bodies::Stage;
-use super::{Entry, Learned, Outbox, Output, Peer, ROUND_WINDOW, SEQ_RESERVE};
+use super::{DEAD_PERIODS, Entry, Learned, Outbox, Output, Peer, ROUND_WINDOW, SEQ_RESERVE};
 use crate::id::{Digest, NodeId};
 use crate::round::{Event, Phase};
 use crate::seal;
@@ -99,7 +99,10 @@ impl Peer {
             let live = self.view.get(peer).filter(|seen| seen.up || now.since(seen.at) < self.round_patience());
             // Who is further has passed this round; who is far behind will not make it in time.
             live.is_some_and(|seen| {
-                seen.heard.is_none_or(|heard| (self.round.number.saturating_sub(1)..=self.round.number).contains(&heard.round))
+                // Who has never spoken is given a few periods to begin.
+                let may_begin = now.since(seen.at) < self.round_patience().times(DEAD_PERIODS);
+                let in_step = self.round.number.saturating_sub(1)..=self.round.number;
+                seen.heard.map_or(may_begin, |heard| in_step.contains(&heard.round))
             })
         };
         self.order.iter().take(self.fan_in()).any(silent)
