@@ -53,7 +53,7 @@ doc: setup ## Build the documentation; a warning is an error
 lint: fmt clippy doc ## fmt, clippy and doc
 
 tidiness: setup ## Check the tree itself: sizes, names, laws
-	$(CARGO) test --release --locked -p shoal-node --test tidiness
+	$(CARGO) test --release --locked --workspace --test tidiness
 
 demo-short: build ## Run a small demo and check its JSON
 	@scripts/setup jq
