@@ -145,7 +145,7 @@ pub struct Final {
 #[derive(Debug)]
 pub struct Learner {
     orders: std::sync::mpsc::Sender<Order>,
-    threads: Vec<JoinHandle<()>>,
+    desk: JoinHandle<()>,
 }
 
 impl Learner {
@@ -157,12 +157,12 @@ impl Learner {
         let (orders, inbox) = std::sync::mpsc::channel();
         let (tasks, work) = std::sync::mpsc::channel();
         let (answers, evaluations) = (orders.clone(), reports.clone());
-        let trainer = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("shoal-trainer".into())
             .spawn(move || trainer::run(trainer, &work, &answers, &evaluations))?;
         let desk =
             std::thread::Builder::new().name("shoal-desk".into()).spawn(move || desk::run(desk, &inbox, &tasks, &reports))?;
-        Ok(Self { orders, threads: vec![trainer, desk] })
+        Ok(Self { orders, desk })
     }
 
     /// Orders something; a learner that has stopped does nothing.
@@ -171,13 +171,11 @@ impl Learner {
         let _ = self.orders.send(order);
     }
 
-    /// Waits for both threads, which end after [`Order::Stop`].
+    /// Waits for the desk, which ends after [`Order::Stop`] and then lets go of the store. A training that
+    /// still runs is not waited for: its result belongs to no round any more.
     pub fn join(self) {
-        drop(self.orders);
-        for thread in self.threads {
-            // A panic in there was printed by its own thread.
-            let _ = thread.join();
-        }
+        // A panic in there was printed by its own thread.
+        let _ = self.desk.join();
     }
 }
 

@@ -18,7 +18,6 @@ use crate::cli::CliError;
 use crate::config::{Config, DataSource};
 use crate::identity::Identity;
 use crate::start::{NodePlan, start};
-use crate::swarm::{ConnectionBounds, NetworkConfig};
 
 /// How long a node looks around before it starts alone. Guess: bootstrap, a Kademlia query and the
 /// gossip subscription take under a second on loopback and a few over the internet.
@@ -72,48 +71,28 @@ async fn run_node(config: &Config, plan: NodePlan) -> Result<(), CliError> {
         // An error means that the sender is gone, which is a stop too.
         let _ = until.wait_for(|stop| *stop).await;
     }));
-    let mut signals = 0;
     loop {
-        let ended = tokio::select! {
-            ended = &mut node => ended,
-            _ = interrupt.recv() => { signals += 1; Ok(Err(crate::driver::DriverError::Stop)) }
-            _ = terminate.recv() => { signals += 1; Ok(Err(crate::driver::DriverError::Stop)) }
-        };
-        match (signals, ended) {
-            (_, Ok(Ok(_))) => return Ok(()),
-            (2.., _) => return Err(CliError::Interrupted),
-            (1, _) if !*stop.borrow() => {
-                tracing::info!("finishing, saving, leaving; a second signal stops at once");
-                // The driver holds the other end as long as it runs.
-                let _ = stop.send(true);
+        tokio::select! {
+            ended = &mut node => {
+                let system = |error| RunError::System { what: "the node failed", source: std::io::Error::other(error) };
+                return ended.map_err(|error| CliError::operation(system(error)))?.map(drop).map_err(CliError::operation);
             }
-            (_, Ok(Err(error))) => return Err(CliError::operation(error)),
-            (_, Err(error)) => {
-                return Err(CliError::operation(RunError::System {
-                    what: "the node failed",
-                    source: std::io::Error::other(error),
-                }));
-            }
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
+        if stop.send_replace(true) {
+            return Err(CliError::Interrupted);
+        }
+        tracing::info!("finishing, saving, leaving; a second signal stops at once");
     }
 }
 
 fn plan(config: &Config, spec: RunSpec) -> Result<NodePlan, CliError> {
     let (train, test) = data(config.data()).map_err(|reason| CliError::operation(RunError::Data(reason)))?;
-    let mut network = NetworkConfig::new(config.network().clone(), spec.run_id());
-    network.listen = config.listen().to_vec();
-    network.bootstrap = config.bootstrap().to_vec();
-    network.mdns = config.mdns();
-    network.connections = ConnectionBounds {
-        established_in: config.connections_in(),
-        established_out: config.connections_out(),
-        total: config.connections_in().saturating_add(config.connections_out()),
-        ..ConnectionBounds::default()
-    };
     let wait_for_peers = config.wait_for_peers() as usize;
     let wait = if wait_for_peers == 0 { LOOK_AROUND } else { WAIT_FOR_PEERS };
     Ok(NodePlan {
-        network,
+        network: config.network_config(spec.run_id()),
         identity: Identity::load_or_create(config.data_dir())?,
         dir: run_dir(config, &spec),
         train,

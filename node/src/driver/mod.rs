@@ -200,7 +200,10 @@ impl Driver {
             }
             None
         };
-        tokio::time::timeout(STOP_WITHIN, last).await.map_err(|_| DriverError::Stop)?.ok_or(DriverError::Learner)
+        let last = tokio::time::timeout(STOP_WITHIN, last).await.map_err(|_| DriverError::Stop)?.ok_or(DriverError::Learner)?;
+        // It has said its last word; what is left is closing the store.
+        self.learner.join();
+        Ok(last)
     }
 
     fn now(&self) -> Time {
