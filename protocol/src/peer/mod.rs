@@ -115,9 +115,7 @@ impl Peer {
         if resume.is_some() {
             peer.start_fresh(now, out);
         }
-        peer.stop_waiting(now, out);
-        peer.retry_join(now, out);
-        peer.pull(now, out);
+        peer.advance(now, false, out);
         peer
     }
 
@@ -139,12 +137,7 @@ impl Peer {
             Input::Applied { round, slice_rms, update_rms } => self.on_applied(now, round, slice_rms, update_rms, out),
             Input::Adopted { adopted } => self.on_adopted(now, adopted, out),
         }
-        self.stop_waiting(now, out);
-        self.retry_join(now, out);
-        if !is_aside || self.is_filling(now) {
-            self.pull(now, out);
-        }
-        self.stop_collecting(now, out);
+        self.advance(now, is_aside, out);
     }
 
     /// When [`Input::Tick`] is due, if at all. Changes with every call of [`Peer::handle`].
@@ -220,5 +213,16 @@ impl Peer {
             self.inbox.retain(|(author, _), _| *author != culprit);
             out.push(Output::Ban { peer: culprit, span: BAN_FOR });
         }
+    }
+
+    /// Does whatever time and the present state allow, until nothing more follows. What is aside gives
+    /// nothing to pull, unless places of silent targets go to others.
+    fn advance(&mut self, now: Time, is_aside: bool, out: &mut Outbox) {
+        self.stop_waiting(now, out);
+        self.retry_join(now, out);
+        if !is_aside || self.is_filling(now) {
+            self.pull(now, out);
+        }
+        self.stop_collecting(now, out);
     }
 }
