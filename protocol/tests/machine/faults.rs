@@ -28,21 +28,16 @@ fn setting() -> Setting {
     Setting { wire, victim, liar: node_id(&node_key(9)), run }
 }
 
+/// An announce of `body(seq)`.
+fn announce(run: RunId, author: NodeId, round: u64, seq: u64) -> Announce {
+    let body = body(seq);
+    let (digest, body_bytes) = (Digest::of(&body), body.len() as u32);
+    Announce { run, author, round, seq, digest, body_bytes, samples: 1, steps: 1, slice_rms: 0.0 }
+}
+
 impl Setting {
     fn announce(&self, seq: u64) -> Announce {
-        let round = self.wire.hosts[&self.victim].peer.round();
-        let body = body(seq);
-        Announce {
-            run: self.run,
-            author: self.liar,
-            round,
-            seq,
-            digest: Digest::of(&body),
-            body_bytes: body.len() as u32,
-            samples: 1,
-            steps: 1,
-            slice_rms: 0.0,
-        }
+        announce(self.run, self.liar, self.wire.hosts[&self.victim].peer.round(), seq)
     }
 
     fn frame(&self, announce: &Announce) -> Vec<u8> {
@@ -276,18 +271,7 @@ fn the_only_peer_may_say_the_last_round_there_is() {
     let scope = Scope::new("test", spec.run_id());
     wire.give(victim, Input::PeerUp { peer: node_id(&liar), prefix: None });
     for seq in 1..60 {
-        let body = body(seq);
-        let announce = Announce {
-            run: spec.run_id(),
-            author: node_id(&liar),
-            round: u64::MAX,
-            seq,
-            digest: Digest::of(&body),
-            body_bytes: body.len() as u32,
-            samples: 1,
-            steps: 1,
-            slice_rms: 0.0,
-        };
+        let announce = announce(spec.run_id(), node_id(&liar), u64::MAX, seq);
         let (ticket, news) = (wire.ticket(), wire.open(victim, &seal(&liar, &scope, &announce)));
         wire.give(victim, Input::Gossip { ticket, from: node_id(&liar), news });
         let until = wire.now + Span::from_millis(500);
