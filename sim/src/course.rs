@@ -12,9 +12,6 @@ use crate::scenario::Scenario;
 use crate::workload::Score;
 use crate::world::World;
 
-/// Samples taken within the tail: enough for a mean, few enough to be quick.
-const TAIL_SAMPLES: u64 = 5;
-
 /// The samples so far, and when the next is due.
 pub(crate) struct Course {
     every: u64,
@@ -27,11 +24,7 @@ pub(crate) struct Course {
 
 impl Course {
     pub(crate) fn new(scenario: &Scenario) -> Self {
-        let tail = scenario.evaluate.tail.min(scenario.rounds);
-        let step = (tail / TAIL_SAMPLES).max(1);
-        let mut tail: Vec<u64> = (0..tail).step_by(step as usize).map(|back| scenario.rounds - back).collect();
-        tail.reverse();
-        Self { every: scenario.evaluate.every, tail, samples: Vec::new(), mixed: (0, 0) }
+        Self { every: scenario.evaluate.every, tail: scenario.tail_rounds(), samples: Vec::new(), mixed: (0, 0) }
     }
 
     /// Whether a sample is due between these median rounds, the first excluded.
@@ -50,9 +43,18 @@ impl Course {
     }
 }
 
-/// `(mean, least, most)`.
+/// So many places of `len`, or all, evenly over them.
+pub(crate) fn evenly(most: usize, len: usize) -> impl Iterator<Item = usize> {
+    let count = most.min(len);
+    (0..count).map(move |i| i * len / count)
+}
+
+/// `(mean, least, most)`; zeros of nothing, since JSON has no infinity.
 fn spread(values: impl Iterator<Item = f64> + Clone) -> (f64, f64, f64) {
-    let count = values.clone().count().max(1) as f64;
+    let count = values.clone().count() as f64;
+    if count == 0.0 {
+        return (0.0, 0.0, 0.0);
+    }
     (values.clone().sum::<f64>() / count, values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max))
 }
 
@@ -84,8 +86,7 @@ impl World {
         };
         let honest = self.up().filter(|&node| self.hosts[node].is_honest()).filter(has_joined);
         let all: Vec<&Replica> = honest.filter_map(|node| self.replica(node)).collect();
-        let count = self.scenario.evaluate.nodes.min(all.len());
-        (0..count).map(|i| all[i * all.len() / count]).collect()
+        evenly(self.scenario.evaluate.nodes, all.len()).map(|place| all[place]).collect()
     }
 
     fn scores(&self, replicas: &[&Replica], test: Option<&Dataset>) -> Vec<Score> {
@@ -238,5 +239,8 @@ mod tests {
         assert_eq!(distance_to_mean(&[&[0.0, 0.0], &[2.0, 0.0]]), (0.5_f64).sqrt());
         assert_eq!(distance_to_mean(&[]), 0.0);
         assert_eq!(spread([1.0, 3.0].into_iter()), (2.0, 1.0, 3.0));
+        assert_eq!(spread([].into_iter()), (0.0, 0.0, 0.0));
+        assert_eq!(evenly(3, 10).collect::<Vec<_>>(), [0, 3, 6]);
+        assert_eq!((evenly(3, 2).count(), evenly(3, 0).count()), (2, 0));
     }
 }

@@ -3,6 +3,7 @@
 
 use shoal_protocol::dice::Dice;
 
+use crate::check::HEALED_ROUNDS;
 use crate::scenario::{Change, Scenario, ScenarioError, SplitSpec};
 use crate::world::World;
 
@@ -26,6 +27,11 @@ impl Fate {
             groups: 1,
             off: Vec::new(),
         }
+    }
+
+    /// Whether the network has not fallen apart, or was whole again so long ago that all caught up.
+    pub(crate) fn is_whole(&self, round: u64) -> bool {
+        self.splits.iter().all(|split| round < split.from_round || round >= split.until_round + HEALED_ROUNDS)
     }
 
     /// The median round has risen from `before` to `round`.

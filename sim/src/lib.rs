@@ -40,7 +40,7 @@ mod trace;
 mod workload;
 mod world;
 
-pub use adversary::{Attack, Conduct};
+pub use adversary::{Attack, NameError};
 pub use baseline::{Baseline, BaselineError, Rule, measure};
 pub use outcome::{BaselineOutcome, Outcome, Results, SCHEMA, Sample, Traffic};
 pub use replay::{Difference, Found, Place, Replay, ReplayEnd, ReplayError, replay};

@@ -17,7 +17,7 @@ use shoal_protocol::replica::Replica;
 use shoal_protocol::seal::{Scope, node_id};
 use shoal_protocol::time::{Span, Time};
 
-use crate::adversary::{Attack, Conduct, PREFIX, Plot};
+use crate::adversary::{PREFIX, Plot};
 use crate::check::Scene;
 use crate::course::Course;
 use crate::fate::Fate;
@@ -224,13 +224,15 @@ impl World {
         }
     }
 
-    /// Liveness: who is up for long is not left behind.
+    /// Liveness: who is up for long is not left behind, once the network is whole.
     fn keep_up(&self) {
+        if self.fate.as_ref().is_none_or(|fate| !fate.is_whole(self.median)) {
+            return;
+        }
         let long = self.workload.spec().round().period().times(crate::check::STUCK_PERIODS);
         for (node, host) in self.hosts.iter().enumerate().filter(|(_, host)| host.is_honest()) {
             if let (Some(round), Some(since)) = (host.round(), host.up_since())
                 && self.now() - since > long
-                && self.scenario.split.is_empty()
             {
                 self.scene(node).keeps_up(round, self.median);
             }
@@ -387,23 +389,9 @@ fn key(scenario: &Scenario, node: usize, life: u64) -> SigningKey {
     SigningKey::from_bytes(&scenario.secret("key", node as u64 + life * NODES_MAX as u64))
 }
 
-/// Who lies, and how: the last nodes by number, the first attack's last of all.
-fn conducts(scenario: &Scenario) -> Vec<Conduct> {
-    let mut conducts = vec![Conduct::Honest; scenario.nodes];
-    let mut end = scenario.nodes;
-    for attack in &scenario.attack {
-        let count = (attack.fraction * scenario.nodes as f64).round() as usize;
-        let Ok(conduct) = attack.kind.parse::<Conduct>() else { unreachable!("`check` has read it") };
-        let start = end.saturating_sub(count);
-        conducts[start..end].fill(conduct);
-        end = start;
-    }
-    conducts
-}
-
 fn hosts(scenario: &Scenario, workload: &Rc<Workload>) -> Result<Vec<Host>, ScenarioError> {
-    let conducts = conducts(scenario);
-    let attackers = conducts.iter().filter(|conduct| !conduct.is_honest()).count();
+    let liars = scenario.liars();
+    let attackers = liars.iter().flatten().count();
     let plot = Plot { attackers, nodes: scenario.nodes, seed: scenario.secret("plot", 0) };
     let starters = (0..scenario.nodes).filter(|&node| scenario.starts_up(node)).count();
     let wanted = if scenario.gossip.connections == 0 { usize::MAX } else { scenario.gossip.connections };
@@ -411,21 +399,20 @@ fn hosts(scenario: &Scenario, workload: &Rc<Workload>) -> Result<Vec<Host>, Scen
     let device = &scenario.device;
     let mut index = 0;
     let mut hosts = Vec::with_capacity(scenario.nodes);
-    for (node, conduct) in conducts.into_iter().enumerate() {
+    for (node, attack) in liars.into_iter().enumerate() {
         let key = key(scenario, node, 0);
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = scenario.secret("order", node as u64);
-        let lies = conduct.attack().map(|attack: &Attack| (attack.clone(), plot, index));
+        let prefix = attack.as_ref().filter(|attack| attack.shares_prefix()).map(|_| PREFIX);
+        let lies = attack.map(|attack| (attack, plot, index));
         index += usize::from(lies.is_some());
         let shard = Shard {
             workload: Rc::clone(workload),
             node,
-            order_seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            order_seed: scenario.order_seed(node),
             me: node_id(&key),
             secret: scenario.secret("sketch", node as u64),
             lies,
         };
-        // The second half of the same secret: clocks have nothing to do with the order of examples.
-        let draw = u64::from_le_bytes([i, j, k, l, m, n, o, p]);
+        let draw = scenario.secret("clock", node as u64).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let ppm = (draw % (2 * device.drift_ppm + 1)) as i64 - device.drift_ppm as i64;
         let slowness = device.slowness[node % device.slowness.len()];
         hosts.push(Host::new(Plan {
@@ -438,7 +425,7 @@ fn hosts(scenario: &Scenario, workload: &Rc<Workload>) -> Result<Vec<Host>, Scen
             clock: Clock { ahead: Span::from_millis((draw >> 32) % (device.skew_ms + 1)), ppm },
             inline_bytes_max: scenario.inline_bytes_max,
             wait_for_peers: starters.saturating_sub(1).min(wanted),
-            prefix: conduct.attack().filter(|attack| attack.shares_prefix()).map(|_| PREFIX),
+            prefix,
             keeps_disk,
         }));
     }

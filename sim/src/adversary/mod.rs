@@ -28,46 +28,9 @@ mod slices;
 mod steering;
 mod wire;
 
-use std::str::FromStr;
-
 pub use attack::Attack;
 pub use attacker::{Attacker, Plot, Sight};
 pub use crowd::Crowd;
 pub use data::{Trigger, flip_labels};
 pub use name::NameError;
 pub(crate) use wire::PREFIX;
-
-/// How a node behaves.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Conduct {
-    /// As the protocol says.
-    #[default]
-    Honest,
-    /// As an attacker.
-    Attack(Attack),
-}
-
-impl Conduct {
-    /// Whether it does nothing wrong.
-    #[must_use]
-    pub const fn is_honest(&self) -> bool {
-        matches!(self, Self::Honest)
-    }
-
-    /// What it does wrong.
-    #[must_use]
-    pub const fn attack(&self) -> Option<&Attack> {
-        match self {
-            Self::Honest => None,
-            Self::Attack(attack) => Some(attack),
-        }
-    }
-}
-
-impl FromStr for Conduct {
-    type Err = NameError;
-
-    fn from_str(name: &str) -> Result<Self, NameError> {
-        if name == "honest" { Ok(Self::Honest) } else { Ok(Self::Attack(name.parse()?)) }
-    }
-}

@@ -28,9 +28,6 @@ use crate::pool::Pool;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::workload::Workload;
 
-/// Rounds of the tail that are tried: as many as the network's own course tries.
-const TAIL_SAMPLES: u64 = 5;
-
 /// Another way to train. `Display` prints the name that `FromStr` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Baseline {
@@ -139,15 +136,13 @@ pub fn measure(
         Baseline::Pooled => Replicas::pooled(scenario, &workload)?,
         _ => Replicas::of_all(scenario, &workload)?,
     };
-    let tail = scenario.evaluate.tail.min(scenario.rounds);
-    let step = (tail / TAIL_SAMPLES).max(1);
+    let tail = scenario.tail_rounds();
     let (mut tried, mut accuracy, mut worst, mut loss) = (0.0, 0.0, 0.0, 0.0);
     for round in 0..scenario.rounds {
         let started = replicas.weights.clone();
         let trained = replicas.train(&pool);
         replicas.weights = way.exchange(round, &started, trained);
-        let left = scenario.rounds - round - 1;
-        if left < tail && left.is_multiple_of(step) {
+        if tail.contains(&(round + 1)) {
             let scores = replicas.scores(&pool, &workload, scenario.evaluate.nodes);
             let count = scores.len().max(1) as f64;
             tried += 1.0;

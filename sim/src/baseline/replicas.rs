@@ -1,5 +1,6 @@
 //! The nodes of a baseline: their learners, their weights, and how good these are.
 
+use crate::course::evenly;
 use crate::pool::Pool;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::workload::{Mind, Score, Workload};
@@ -12,22 +13,16 @@ pub(super) struct Replicas {
     steps: u32,
 }
 
-/// The seed of a node's order of examples: the one that the simulated node has.
-fn order_seed(scenario: &Scenario, node: usize) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = scenario.secret("order", node as u64);
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
-}
-
 impl Replicas {
     /// One for each node, on its own shard.
     pub(super) fn of_all(scenario: &Scenario, workload: &Workload) -> Result<Self, ScenarioError> {
-        let mind = |node| workload.mind(node, order_seed(scenario, node), None);
+        let mind = |node| workload.mind(node, scenario.order_seed(node), None);
         Ok(Self::new((0..scenario.nodes).map(mind).collect::<Result<_, _>>()?, workload))
     }
 
     /// A single one, with everybody's data.
     pub(super) fn pooled(scenario: &Scenario, workload: &Workload) -> Result<Self, ScenarioError> {
-        Ok(Self::new(vec![workload.pooled_mind(order_seed(scenario, scenario.nodes))?], workload))
+        Ok(Self::new(vec![workload.pooled_mind(scenario.order_seed(scenario.nodes))?], workload))
     }
 
     fn new(minds: Vec<Mind>, workload: &Workload) -> Self {
@@ -51,8 +46,7 @@ impl Replicas {
 
     /// How good the weights are: of so many nodes, evenly over all. Equal neighbours are tried once.
     pub(super) fn scores(&self, pool: &Pool, workload: &Workload, most: usize) -> Vec<Score> {
-        let count = most.clamp(1, self.weights.len());
-        let mut tried: Vec<&Vec<f32>> = (0..count).map(|i| &self.weights[i * self.weights.len() / count]).collect();
+        let mut tried: Vec<&Vec<f32>> = evenly(most, self.weights.len()).map(|node| &self.weights[node]).collect();
         tried.dedup();
         pool.map(&tried, |weights| workload.score(weights))
     }

@@ -5,7 +5,7 @@ use core::fmt::Debug;
 use shoal_ml::Partition;
 
 use super::{NODES_MAX, Scenario, ScenarioError};
-use crate::adversary::Conduct;
+use crate::adversary::Attack;
 
 fn bound(ok: bool, key: &'static str, value: &dyn Debug, expected: &'static str) -> Result<(), ScenarioError> {
     if ok { Ok(()) } else { Err(ScenarioError::Bound { key, value: format!("{value:?}"), expected }) }
@@ -81,7 +81,7 @@ impl Scenario {
         }
         for attack in &self.attack {
             share("attack.fraction", attack.fraction)?;
-            let known = attack.kind.parse::<Conduct>().is_ok();
+            let known = attack.kind.parse::<Attack>().is_ok();
             bound(known, "attack.kind", &attack.kind, "the name of an attack: `shoal sim --attacks` lists them")?;
         }
         let liars: f64 = self.attack.iter().map(|attack| attack.fraction).sum();

@@ -18,8 +18,13 @@ use shoal_protocol::time::Span;
 
 pub use presets::PRESETS;
 
+use crate::adversary::Attack;
+
 /// Most nodes of a scenario. A guess: memory ends before it does.
 pub const NODES_MAX: usize = 100_000;
+
+/// Samples taken within the tail: enough for a mean, few enough to be quick.
+const TAIL_SAMPLES: u64 = 5;
 
 const SEED_DOMAIN: &str = "shoal 2026 simulation seed v1";
 
@@ -179,7 +184,7 @@ pub struct SplitSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttackSpec {
-    /// How, by name: see [`crate::Conduct`].
+    /// How, by name: see [`Attack`].
     pub kind: String,
     /// Which part of the nodes: the last ones by number.
     pub fraction: f64,
@@ -318,6 +323,33 @@ impl Scenario {
     pub(crate) fn secret(&self, purpose: &str, index: u64) -> [u8; 32] {
         let material = [&self.seed.to_le_bytes()[..], &index.to_le_bytes(), purpose.as_bytes()].concat();
         blake3::derive_key(SEED_DOMAIN, &material)
+    }
+
+    /// Decides the order of a node's examples, in the network as in a baseline.
+    pub(crate) fn order_seed(&self, node: usize) -> u64 {
+        self.secret("order", node as u64).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// The rounds at the end that the final figures are the mean of, rising.
+    pub(crate) fn tail_rounds(&self) -> Vec<u64> {
+        let tail = self.evaluate.tail.min(self.rounds);
+        let step = (tail / TAIL_SAMPLES).max(1);
+        let mut rounds: Vec<u64> = (0..tail).step_by(step as usize).map(|back| self.rounds - back).collect();
+        rounds.reverse();
+        rounds
+    }
+
+    /// Who lies, and how, by node: the last nodes by number, the first attack's last of all.
+    pub(crate) fn liars(&self) -> Vec<Option<Attack>> {
+        let mut liars = vec![None; self.nodes];
+        let mut end = self.nodes;
+        for spec in &self.attack {
+            let count = (spec.fraction * self.nodes as f64).round() as usize;
+            let start = end.saturating_sub(count);
+            liars[start..end].fill(spec.kind.parse().ok());
+            end = start;
+        }
+        liars
     }
 
     /// Whether this node is there at the beginning.

@@ -1,9 +1,9 @@
 //! The run spec of a scenario: its `run` table over the defaults of its data.
 
+use shoal_ml::Source;
 use shoal_protocol::spec::RunSpec;
 
 use super::{Scenario, ScenarioError};
-use crate::adversary::Conduct;
 
 /// ALGORITHM's first table: MLP 64-64-10, 5 steps of batch 16 a round, 4,810 parameters.
 const DIGITS: &str = r#"
@@ -66,17 +66,19 @@ optimizer = { kind = "adamw", rate = 0.003, beta2 = 0.99 }
 "#;
 
 impl Scenario {
-    pub(crate) fn no_such_data(&self) -> ScenarioError {
+    /// Where the examples come from; `None` for the quadratic, which has none.
+    pub(crate) fn source(&self) -> Result<Option<Source>, ScenarioError> {
+        if self.data == "quadratic" {
+            return Ok(None);
+        }
         let expected = "digits, idx:FOLDER, hamlet or quadratic";
-        ScenarioError::Bound { key: "data", value: self.data.clone(), expected }
+        let refused = |_| ScenarioError::Bound { key: "data", value: self.data.clone(), expected };
+        self.data.parse().map(Some).map_err(refused)
     }
 
     /// Whether an attack trains on data that it has changed.
     pub(crate) fn poisons_data(&self) -> bool {
-        let conducts = self.attack.iter().filter_map(|attack| attack.kind.parse::<Conduct>().ok());
-        conducts
-            .into_iter()
-            .any(|conduct| conduct.attack().is_some_and(|attack| attack.flips_labels() || attack.plants_trigger()))
+        self.liars().iter().flatten().any(|attack| attack.flips_labels() || attack.plants_trigger())
     }
 
     /// The run that is simulated.
@@ -84,16 +86,16 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] if `run` does not make a spec with the defaults of `data`.
     pub fn spec(&self) -> Result<RunSpec, ScenarioError> {
-        let defaults = match self.data.split(':').next() {
-            Some("digits") => DIGITS,
-            Some("idx") => IDX,
-            Some("quadratic") => QUADRATIC,
-            Some("hamlet") => HAMLET,
-            _ => return Err(self.no_such_data()),
+        let source = self.source()?;
+        let defaults = match &source {
+            None => QUADRATIC,
+            Some(Source::Digits) => DIGITS,
+            Some(Source::Idx(_)) => IDX,
+            Some(Source::Hamlet) => HAMLET,
         };
         let mut table: toml::Table = defaults.parse().unwrap_or_else(|error| unreachable!("a constant: {error}"));
         // The vocabulary is the data's own; a scenario can still say another.
-        if let Some(toml::Value::Table(task)) = table.get_mut("task").filter(|_| self.data == "hamlet") {
+        if let Some(toml::Value::Table(task)) = table.get_mut("task").filter(|_| source == Some(Source::Hamlet)) {
             task.insert("vocabulary".to_owned(), shoal_ml::data::hamlet::CHARACTERS.into());
         }
         // TOML's integers have a sign; any of them names a run.

@@ -7,7 +7,7 @@
 mod mind;
 mod quadratic;
 
-use shoal_ml::{Dataset, Device, Source, Split, Task, evaluate};
+use shoal_ml::{Dataset, Device, Split, Task, evaluate};
 use shoal_protocol::layout::Layout;
 use shoal_protocol::spec::RunSpec;
 
@@ -56,12 +56,11 @@ impl Workload {
     /// [`ScenarioError`] if the data cannot be read, do not fit the task or cannot be divided so.
     pub(crate) fn of(scenario: &Scenario) -> Result<Self, ScenarioError> {
         let spec = scenario.spec()?;
-        if scenario.data == "quadratic" {
+        let Some(source) = scenario.source()? else {
             let quadratic = Quadratic::new(spec.task(), scenario.seed, scenario.nodes)?;
             return Ok(Self { spec, kind: Kind::Quadratic(quadratic) });
-        }
+        };
         let task = Task::parse(spec.task())?;
-        let source = scenario.data.parse::<Source>().map_err(|_| scenario.no_such_data())?;
         let Split { train, test } = source.load(&task, scenario.seed)?;
         if task.vocabulary().is_some() && scenario.poisons_data() {
             let value = scenario.attack.iter().map(|attack| attack.kind.as_str()).collect::<Vec<_>>().join(", ");
