@@ -81,6 +81,15 @@ pub(crate) fn clips(all: &[&Measured<'_>]) -> Vec<[f64; BLOCK_COUNT_MAX]> {
     all.iter().map(|measured| core::array::from_fn(|b| clip(bounds[b], measured.norms[b]))).collect()
 }
 
+/// How much senders of so many samples count, each by its ratio to the median: from a quarter of a vote
+/// to one.
+#[must_use]
+pub fn votes(samples: &[u32]) -> Vec<f64> {
+    let middle = median(&mut samples.iter().copied().map(f64::from).collect::<Vec<_>>());
+    let ratio = |samples: u32| if middle > 0.0 { f64::from(samples) / middle } else { 1.0 };
+    samples.iter().map(|&samples| ratio(samples).clamp(SAMPLES_SHARE.0, SAMPLES_SHARE.1)).collect()
+}
+
 /// The terms of G. `clips` are those of `others`, then of `own`; `live` counts live authors, self included.
 pub(crate) fn gains<'a>(
     others: &[Measured<'a>],
@@ -94,23 +103,20 @@ pub(crate) fn gains<'a>(
     if others.is_empty() {
         return own.map(|own| term(own.delta, &[1.0; BLOCK_COUNT_MAX], 1.0)).into_iter().collect();
     }
-    let middle = median(&mut others.iter().chain(own).map(|measured| f64::from(measured.samples)).collect::<Vec<_>>());
-    let weight = |measured: &Measured<'_>| {
-        let ratio = if middle > 0.0 { f64::from(measured.samples) / middle } else { 1.0 };
-        ratio.clamp(SAMPLES_SHARE.0, SAMPLES_SHARE.1) / (1.0 + measured.lag as f64)
-    };
-    let weights: Vec<f64> = others.iter().map(weight).collect();
+    let votes = votes(&others.iter().chain(own).map(|measured| measured.samples).collect::<Vec<_>>());
+    let weights: Vec<f64> = others.iter().zip(&votes).map(|(other, vote)| vote / (1.0 + other.lag as f64)).collect();
     let trusted: Vec<f64> = weights.iter().zip(&verdict.trust).map(|(weight, &trust)| weight * f64::from(trust)).collect();
     let total: f64 = weights.iter().sum();
     let live = live.max(others.len() + 1) as f64;
     let (share, own_factor) = match own {
         None => (1.0 / trusted.iter().sum::<f64>().max(TRUST_FLOOR * total), 0.0),
-        Some(own) => {
+        Some(_) => {
+            let own_weight = votes.last().copied().unwrap_or(1.0);
             // sum T c q / sum T over everybody; those not heard count like the mean of those heard.
             let scale_up = (live - 1.0) / others.len() as f64;
-            let own_trusted = weight(own) * f64::from(verdict.own);
+            let own_trusted = own_weight * f64::from(verdict.own);
             let mass = trusted.iter().sum::<f64>() * scale_up + own_trusted;
-            let mass = mass.max(TRUST_FLOOR * (total * scale_up + weight(own)));
+            let mass = mass.max(TRUST_FLOOR * (total * scale_up + own_weight));
             (scale_up / mass, own_trusted / mass)
         }
     };

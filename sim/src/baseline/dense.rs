@@ -10,12 +10,11 @@
 //! robust [`Rule`] makes of them, which weighs nobody. `dense` has mu = 0, `dense-momentum` the mu of
 //! the run with its ramp. The mean travels as a ring all-reduce; a rule has to see every delta whole.
 
+use shoal_protocol::mix::votes;
+
 use super::{Rule, Way};
 use crate::scenario::Scenario;
 use crate::workload::Workload;
-
-/// Samples count by their ratio to the median, within this factor: the network's own bound.
-const SAMPLES_FACTOR: f64 = 4.0;
 
 /// One replica that all nodes share.
 pub(super) struct Dense<M> {
@@ -34,12 +33,11 @@ pub(super) struct Dense<M> {
 
 impl<M: Fn(u64) -> f32> Dense<M> {
     pub(super) fn new(rule: Rule, workload: &Workload, scenario: &Scenario, momentum: M) -> Self {
-        let samples: Vec<f64> = (0..scenario.nodes).map(|node| workload.samples(node).into()).collect();
-        let liars: f64 = scenario.attack.iter().map(|attack| (attack.fraction * scenario.nodes as f64).round()).sum();
+        let samples: Vec<u32> = (0..scenario.nodes).map(|node| workload.samples(node)).collect();
         Self {
             rule,
             shares: shares(&samples),
-            liars: liars as usize,
+            liars: scenario.liars().iter().flatten().count(),
             momentum,
             rate: workload.spec().mix().rate,
             velocity: Vec::new(),
@@ -48,15 +46,11 @@ impl<M: Fn(u64) -> f32> Dense<M> {
     }
 }
 
-fn shares(samples: &[f64]) -> Vec<f64> {
-    let mut sorted = samples.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let last = sorted.len().saturating_sub(1);
-    let median = sorted.get(last / 2).zip(sorted.get(last.div_ceil(2))).map_or(1.0, |(low, high)| (low + high) / 2.0);
-    let ratio = |samples: &f64| if median > 0.0 { samples / median } else { 1.0 };
-    let weights: Vec<f64> = samples.iter().map(|samples| ratio(samples).clamp(1.0 / SAMPLES_FACTOR, SAMPLES_FACTOR)).collect();
-    let total: f64 = weights.iter().sum();
-    weights.into_iter().map(|weight| weight / total).collect()
+/// The network's own votes, as parts of one.
+fn shares(samples: &[u32]) -> Vec<f64> {
+    let votes = votes(samples);
+    let total: f64 = votes.iter().sum();
+    votes.into_iter().map(|vote| vote / total).collect()
 }
 
 impl<M: Fn(u64) -> f32> Way for Dense<M> {
@@ -105,10 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn samples_count_within_a_factor() {
-        let shares = shares(&[10.0, 10.0, 10.0, 1_000.0, 0.0]);
-        let expected = [1.0, 1.0, 1.0, 4.0, 0.25].map(|weight| weight / 7.25);
+    fn samples_count_as_in_the_network() {
+        let shares = shares(&[10, 10, 10, 1_000, 0]);
+        let expected = [1.0, 1.0, 1.0, 1.0, 0.25].map(|weight| weight / 4.25);
         assert!(shares.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{shares:?}");
-        assert_eq!(super::shares(&[0.0, 0.0]), [0.5, 0.5]);
+        assert_eq!(super::shares(&[0, 0]), [0.5, 0.5]);
     }
 }
