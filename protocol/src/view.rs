@@ -3,6 +3,11 @@
 //! The view decides whether an announce is news (sequence numbers only rise), how many are live,
 //! and where the run stands: the *median* of the peers' rounds, never the maximum, so that one liar
 //! moves nobody. It never fetches, never trusts, and holds at most [`PEERS_MAX`] peers.
+//!
+//! Names cost nothing. So the view remembers who delivered what it had announced (`Credit`), and who exists
+//! as announces alone neither crowds out who delivers, nor fills a sample, nor says where the run stands.
+
+mod credit;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +17,8 @@ use crate::peer::ROUND_WINDOW;
 use crate::reject::Reject;
 use crate::time::{Span, Time};
 use crate::wire::Announce;
+
+use credit::{Credit, Strangers};
 
 /// Peers in a view. At some 200 bytes each this is 50 KB; sampling needs far fewer. Guess.
 pub const PEERS_MAX: usize = 256;
@@ -26,6 +33,9 @@ const MEDIAN_LEAST: usize = 3;
 /// learns from a part of the network: with every other place for them 64 nodes had .60 in round 40,
 /// with every fourth .80, as with none (Dirichlet .1, s = 8).
 const ANNOUNCED_ONLY: usize = 3;
+/// Places before one that goes to a stranger while strangers are doubted. Some place there must be: else
+/// an attack would keep newcomers out for good.
+const BEFORE_STRANGER: usize = 3;
 
 /// A group of addresses that one person can easily own (an IPv4 /24, an IPv6 /48), as the host
 /// numbers them. Loopback and private hosts have none.
@@ -59,6 +69,7 @@ pub struct Seen {
     pub heard: Option<Heard>,
     /// When it came up or was heard last.
     pub at: Time,
+    credit: Credit,
     announces: u8,
     counted_since: Time,
 }
@@ -70,13 +81,32 @@ pub struct View {
     period: Span,
     dead_after: Span,
     peers: BTreeMap<NodeId, Seen>,
+    strangers: Strangers,
+}
+
+/// How much an author's announces are believed; the better comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Belief {
+    /// It has a connection, or delivers, or strangers deliver as a rule.
+    Believed,
+    /// It has not delivered, and most others like it were asked in vain.
+    Doubted,
+    /// So was it itself.
+    Vain,
+}
+
+impl Seen {
+    /// Whether there is more to it than announces.
+    const fn is_vouched(&self) -> bool {
+        self.up || self.credit.is_proven()
+    }
 }
 
 impl View {
     /// An empty view of `me` in a run of this period; peers silent for `dead_after` are no longer live.
     #[must_use]
     pub const fn new(me: NodeId, period: Span, dead_after: Span) -> Self {
-        Self { me, period, dead_after, peers: BTreeMap::new() }
+        Self { me, period, dead_after, peers: BTreeMap::new(), strangers: Strangers::NONE }
     }
 
     /// A peer has come up.
@@ -133,9 +163,56 @@ impl View {
         Ok(())
     }
 
-    /// Forgets those that are down and long silent.
+    /// Notes that a body of this author came and decoded.
+    pub fn delivered(&mut self, now: Time, author: NodeId) {
+        if author == self.me {
+            return;
+        }
+        let seen = self.entry(now, author);
+        let is_stranger = !seen.is_vouched();
+        seen.credit.deliver();
+        if is_stranger {
+            self.strangers.note(false);
+        }
+    }
+
+    /// Notes that an announced body of this author was asked for, and did not come.
+    pub fn asked_in_vain(&mut self, author: &NodeId) {
+        let seen = self.peers.get_mut(author);
+        // Who was pushed out of the view meanwhile is a stranger all the more.
+        if seen.as_ref().is_none_or(|seen| !seen.is_vouched()) {
+            self.strangers.note(true);
+        }
+        if let Some(seen) = seen {
+            seen.credit.lose();
+        }
+    }
+
+    /// How much this author's announces are believed.
+    #[must_use]
+    pub fn belief(&self, author: &NodeId) -> Belief {
+        self.belief_of(self.peers.get(author))
+    }
+
+    fn belief_of(&self, seen: Option<&Seen>) -> Belief {
+        match seen {
+            _ if !self.strangers.are_doubted() => Belief::Believed,
+            Some(seen) if seen.is_vouched() => Belief::Believed,
+            Some(seen) if seen.credit.is_vain() => Belief::Vain,
+            _ => Belief::Doubted,
+        }
+    }
+
+    /// Whether there is more to this author than announces: it has a connection, or delivers.
+    #[must_use]
+    pub fn is_vouched(&self, author: &NodeId) -> bool {
+        self.peers.get(author).is_some_and(Seen::is_vouched)
+    }
+
+    /// Once a round: forgets those that are down and long silent, and forgives a little.
     pub fn expire(&mut self, now: Time) {
         let keep_for = self.dead_after.times(10);
+        self.peers.values_mut().for_each(|seen| seen.credit.fade());
         self.peers.retain(|_, seen| seen.up || now.since(seen.at) < keep_for);
     }
 
@@ -172,10 +249,10 @@ impl View {
         self.peers.iter().filter(move |(_, seen)| now.since(seen.at) < self.dead_after).map(|(&peer, seen)| (peer, seen))
     }
 
-    /// `n`: the live nodes, this one included.
+    /// `n`: the live nodes, this one included, that are believed.
     #[must_use]
     pub fn live_count(&self, now: Time) -> usize {
-        1 + self.live(now).count()
+        1 + self.live(now).filter(|(_, seen)| self.belief_of(Some(seen)) == Belief::Believed).count()
     }
 
     /// Where the run stands: the median round of the live peers that were heard; with fewer than
@@ -206,8 +283,9 @@ impl View {
     /// All live peers in random order, rearranged three times. The first `s` are a round's targets.
     ///
     /// No two of one address prefix come before every prefix had its turn; at least every fourth place goes
-    /// to a peer with a connection while there is one (`ANNOUNCED_ONLY`); and who was heard last in a round
-    /// from which nothing is of use in `round` comes after all others.
+    /// to a peer with a connection while there is one (`ANNOUNCED_ONLY`); at most every fourth to one who is
+    /// doubted, while there are others (`BEFORE_STRANGER`), then come those asked in vain; and who was heard
+    /// last in a round from which nothing is of use in `round` comes after all others.
     #[must_use]
     pub fn sample(&self, now: Time, round: u64, dice: &mut Dice) -> Vec<NodeId> {
         let mut order: Vec<(NodeId, &Seen)> = self.live(now).collect();
@@ -221,26 +299,45 @@ impl View {
             })
         });
         let (up, rest): (Vec<_>, Vec<_>) = order.into_iter().partition(|(_, seen)| seen.up);
-        let (mut up, mut rest) = (up.into_iter(), rest.into_iter());
-        let mut sample = Vec::with_capacity(up.len() + rest.len());
-        while up.len() + rest.len() > 0 {
-            sample.extend(up.next());
-            sample.extend(rest.by_ref().take(ANNOUNCED_ONLY));
+        let [mut believed, mut doubted, mut vain] = [const { Vec::new() }; 3];
+        for (peer, seen) in rest {
+            match self.belief_of(Some(seen)) {
+                Belief::Believed => believed.push((peer, seen)),
+                Belief::Doubted => doubted.push((peer, seen)),
+                Belief::Vain => vain.push((peer, seen)),
+            }
         }
-        // Stable: within both parts the order stays.
+        let mut sample = merge((up, 1), (believed, ANNOUNCED_ONLY));
+        sample = merge((sample, BEFORE_STRANGER), (doubted, 1));
+        sample.append(&mut vain);
+        // Stable: within each part the order stays.
         sample.sort_by_key(|(_, seen)| seen.heard.is_some_and(|heard| heard.round.abs_diff(round) > ROUND_WINDOW));
         sample.into_iter().map(|(peer, _)| peer).collect()
     }
 
     fn entry(&mut self, now: Time, peer: NodeId) -> &mut Seen {
         if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&peer) {
-            let oldest = self.peers.iter().min_by_key(|(_, seen)| (seen.up, seen.at)).map(|(&peer, _)| peer);
+            let least = |seen: &Seen| (seen.up, seen.credit.is_proven(), seen.at);
+            let oldest = self.peers.iter().min_by_key(|(_, seen)| least(seen)).map(|(&peer, _)| peer);
             if let Some(oldest) = oldest {
                 self.peers.remove(&oldest);
             }
         }
-        self.peers.entry(peer).or_insert(Seen { up: false, prefix: None, heard: None, at: now, announces: 0, counted_since: now })
+        let credit = Credit::default();
+        let new = Seen { up: false, prefix: None, heard: None, at: now, credit, announces: 0, counted_since: now };
+        self.peers.entry(peer).or_insert(new)
     }
+}
+
+/// So many of the one, then so many of the other, until both are used up.
+fn merge<T>((one, ones): (Vec<T>, usize), (other, others): (Vec<T>, usize)) -> Vec<T> {
+    let mut merged = Vec::with_capacity(one.len() + other.len());
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    while one.len() + other.len() > 0 {
+        merged.extend(one.by_ref().take(ones));
+        merged.extend(other.by_ref().take(others));
+    }
+    merged
 }
 
 #[cfg(test)]
@@ -325,6 +422,80 @@ mod tests {
         assert_eq!(sample.len(), 199);
         assert!((1..=4).all(|n| sample[..16].contains(&node(n))));
         assert_eq!((1..=4).filter(|&n| sample[..8].contains(&node(n))).count(), 2);
+    }
+
+    /// A view of four connected peers and 196 names, after eight strangers were asked in vain.
+    fn doubting() -> View {
+        let mut view = view();
+        for n in 1..=4 {
+            view.up(Time(0), node(n), None);
+        }
+        for n in 5..200 {
+            view.note(Time(0), &announce(node(n), 0, 1)).unwrap();
+        }
+        for n in 300..308 {
+            view.asked_in_vain(&node(n));
+        }
+        view
+    }
+
+    #[test]
+    fn in_doubt_who_never_delivered_gets_one_place_of_four() {
+        let mut view = doubting();
+        assert_eq!(view.live_count(Time(0)), 5, "names are no nodes");
+        for n in 5..13 {
+            view.delivered(Time(0), node(n));
+        }
+        // Doubt has gone with them; eight names in vain bring it back.
+        for n in 100..108 {
+            view.asked_in_vain(&node(n));
+        }
+        assert_eq!(view.live_count(Time(0)), 13);
+        for seed in 0..20 {
+            let sample = view.sample(Time(0), 1, &mut Dice::new(&[seed; 32]));
+            let among = |range: core::ops::Range<u32>, places: &[NodeId]| range.filter(|&n| places.contains(&node(n))).count();
+            assert_eq!(among(1..13, &sample[..16]), 12, "four places of sixteen are for strangers");
+            assert_eq!(among(100..108, &sample[sample.len() - 8..]), 8, "who was asked in vain comes last");
+            assert_eq!(sample.len(), 199);
+        }
+        assert_eq!([1, 5, 50, 100].map(|n| view.belief(&node(n))), {
+            use Belief::{Believed, Doubted, Vain};
+            [Believed, Believed, Doubted, Vain]
+        });
+    }
+
+    #[test]
+    fn in_vain_is_forgiven_after_some_rounds_and_a_connection_keeps_its_place() {
+        let mut view = view();
+        view.note(Time(0), &announce(node(1), 0, 1)).unwrap();
+        view.up(Time(0), node(2), None);
+        view.asked_in_vain(&node(1));
+        view.asked_in_vain(&node(2));
+        assert_eq!(view.belief(&node(1)), Belief::Believed, "one in vain is no attack");
+        for n in 3..8 {
+            view.asked_in_vain(&node(n));
+        }
+        assert_eq!([1, 2].map(|n| view.belief(&node(n))), [Belief::Vain, Belief::Believed]);
+        for _ in 0..16 {
+            view.expire(Time(0));
+        }
+        assert_eq!(view.belief(&node(1)), Belief::Doubted);
+    }
+
+    #[test]
+    fn who_delivered_stays_when_the_view_is_full() {
+        let mut view = view();
+        view.note(Time(0), &announce(node(1), 0, 1)).unwrap();
+        view.delivered(Time(0), node(1));
+        for n in 2..5_000 {
+            view.note(Time(1), &announce(node(n), 0, 1)).unwrap();
+        }
+        assert!(view.is_vouched(&node(1)) && view.len() == PEERS_MAX);
+        // A body that comes after its author was pushed out brings it back.
+        assert!(view.get(&node(2)).is_none());
+        view.delivered(Time(1), node(2));
+        assert!(view.is_vouched(&node(2)) && view.len() == PEERS_MAX);
+        assert_eq!(view.note(Time(1), &announce(node(1), 0, 1)), Err(Reject::Replayed), "nor is its number forgotten");
     }
 
     #[test]

@@ -63,8 +63,6 @@ fn no_attack_of_the_catalogue_stops_the_others_from_learning() {
         let (mean_most, worst_most) = match name {
             // Of a newcomer's three donors two may be liars; it then starts from nonsense.
             "donor-lie" => (0.08, 1.0),
-            // Not withstood, only survived (THREATS, known limits).
-            "sybil:300" => (0.35, 0.6),
             _ => (0.08, 0.15),
         };
         assert!(mean < mean_most && worst < worst_most, "{name}: {mean:.3} lost, the worst {worst:.3}");

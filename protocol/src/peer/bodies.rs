@@ -43,6 +43,11 @@ impl Pending {
     pub(super) const fn new(announce: Announce, source: NodeId, stage: Stage) -> Self {
         Self { announce, source, stage, tried: BTreeSet::new() }
     }
+
+    /// Whether it was asked for and has not come, nor been given up.
+    pub(super) fn is_overdue(&self) -> bool {
+        !self.tried.is_empty() && matches!(self.stage, Stage::Announced | Stage::Asked)
+    }
 }
 
 /// The digests seen last, oldest forgotten first.
@@ -123,7 +128,7 @@ impl Peer {
     /// Asks for what is wanted and not yet asked for, as far as the budgets allow.
     ///
     /// Targets first. From the middle of collecting on, announced bodies of others fill the places of
-    /// targets that stayed silent. Never more than `s` in all.
+    /// targets that stayed silent; who is doubted comes after who is believed. Never more than `s` in all.
     pub(super) fn pull(&mut self, now: Time, out: &mut Outbox) {
         if !matches!(self.round.phase, Phase::Training | Phase::Collecting) {
             return;
@@ -140,7 +145,12 @@ impl Peer {
             others.retain(|(author, _)| !self.wants(author));
             self.dice.shuffle(&mut others);
         }
-        for key in targets.into_iter().chain(others) {
+        let mut wanted = targets;
+        // Stable: who is believed alike keeps the order.
+        wanted.sort_by_key(|(author, _)| self.view.belief(author));
+        others.sort_by_key(|(author, _)| self.view.belief(author));
+        wanted.append(&mut others);
+        for key in wanted {
             if self.secured() >= self.fan_in() {
                 break;
             }
@@ -156,6 +166,7 @@ impl Peer {
             let exhausted = [announce.author, pending.source].iter().chain(&up).all(|peer| pending.tried.contains(peer));
             if exhausted || pending.tried.len() >= crate::fetch::HOLDERS_MAX {
                 pending.stage = Stage::Lost;
+                self.view.asked_in_vain(&key.0);
             }
             return;
         };
@@ -235,10 +246,14 @@ impl Peer {
             return;
         };
         match result {
-            Ok(()) => pending.stage = Stage::Admitted,
+            Ok(()) => {
+                pending.stage = Stage::Admitted;
+                self.view.delivered(now, key.0);
+            }
             Err(reason) => {
                 let source = pending.source;
                 self.inbox.remove(&key);
+                self.view.asked_in_vain(&key.0);
                 self.reject(now, reason, source, Some(key.0), out);
             }
         }

@@ -9,9 +9,13 @@ use crate::reject::Reject;
 use crate::round::Phase;
 use crate::seal::{News, Refused};
 use crate::time::Time;
+use crate::view::PEERS_MAX;
 
 /// Announces waiting in the inbox: every peer of a full view in each round of the window, and no more.
 const INBOX_MAX: usize = 1_024;
+/// ... of which the last ones, a full view's in one round, are kept for authors of whom more is known than
+/// announces: else who has many names takes all of it.
+const STRANGERS_MAX: usize = INBOX_MAX - PEERS_MAX;
 
 /// Known nodes, itself included, up to which everybody hears everybody. In a larger network news travels two steps, from
 /// its author to that one's peers and on to theirs, so that what a node hears, and pays, does not grow
@@ -68,7 +72,8 @@ impl Peer {
     fn on_news(&mut self, now: Time, from: NodeId, news: &News, out: &mut Outbox) {
         let (announce, body) = (news.announce(), news.body());
         let mixing = matches!(self.round.phase, Phase::Training | Phase::Collecting | Phase::Applying);
-        let reason = if !mixing || announce.round.abs_diff(self.round.number) > ROUND_WINDOW || self.inbox.len() >= INBOX_MAX {
+        let room = if self.view.is_vouched(&announce.author) { INBOX_MAX } else { STRANGERS_MAX };
+        let reason = if !mixing || announce.round.abs_diff(self.round.number) > ROUND_WINDOW || self.inbox.len() >= room {
             Some(Reject::RoundDistant)
         } else if !self.recent.insert(announce.digest) {
             Some(Reject::Duplicate)

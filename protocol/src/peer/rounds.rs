@@ -128,11 +128,14 @@ impl Peer {
         let mut forgotten = Vec::new();
         // What is mixed or overtaken goes. A body of this very round that is still on its way may
         // count in the next one, at less weight.
-        self.inbox.retain(|(_, body_round), pending| {
+        self.inbox.retain(|(author, body_round), pending| {
             let late = *body_round == round && matches!(pending.stage, Stage::Asked | Stage::Admitting);
             let keep = *body_round > round || late;
             if !keep && pending.stage == Stage::Admitted && !mixed.contains(&pending.announce.digest) {
                 forgotten.push(pending.announce.digest);
+            }
+            if !keep && pending.is_overdue() {
+                self.view.asked_in_vain(author);
             }
             keep
         });

@@ -210,16 +210,66 @@ fn answers_nobody_asked_for_are_dropped() {
 #[test]
 fn a_flood_of_announces_from_made_up_authors_stays_within_bounds() {
     let mut setting = setting();
-    let scope = Scope::new("test", setting.run);
-    for n in 0..2_000_u32 {
-        let mut seed = [7; 32];
-        seed[..4].copy_from_slice(&n.to_le_bytes());
-        let key = ed25519_dalek::SigningKey::from_bytes(&seed);
-        let announce = Announce { author: node_id(&key), digest: Digest::of(&seed), ..setting.announce(1) };
-        // The queue bounds are checked at every step, in `Wire::give`.
-        setting.gossip(seal(&key, &scope, &announce));
-    }
+    // The queue bounds are checked at every step, in `Wire::give`.
+    setting.announce_made_up(2_000, 1);
     setting.trains_on();
+}
+
+/// A key of somebody who is nothing but a name.
+fn made_up(name: u32) -> ed25519_dalek::SigningKey {
+    let mut seed = [7; 32];
+    seed[..4].copy_from_slice(&name.to_le_bytes());
+    ed25519_dalek::SigningKey::from_bytes(&seed)
+}
+
+impl Setting {
+    /// Announces under so many made-up names for the victim's present round; no body will ever come.
+    fn announce_made_up(&mut self, names: u32, seq: u64) {
+        let scope = Scope::new("test", self.run);
+        for name in 0..names {
+            let key = made_up(name);
+            let digest = Digest::of(&[name.to_le_bytes().as_slice(), &seq.to_le_bytes()].concat());
+            let announce = Announce { author: node_id(&key), digest, ..self.announce(seq) };
+            self.gossip(seal(&key, &scope, &announce));
+        }
+    }
+}
+
+/// Six honest nodes that hear four, and two hundred names that announce to one of them in every round.
+#[test]
+fn names_that_never_deliver_do_not_crowd_out_who_does() {
+    let mut wire = Wire::new();
+    let spec = spec(1_000, 4);
+    let run = spec.run_id();
+    let nodes: Vec<NodeId> = (1..=6).map(|n| wire.start(wire.config(n, &spec), None)).collect();
+    let mut setting = Setting { wire, victim: nodes[0], liar: node_id(&node_key(9)), run };
+    let victim = setting.victim;
+    let mut mixed = 0;
+    for round in 1..=16 {
+        setting.wire.run_until(Span::from_secs(60), |wire| wire.hosts[&victim].peer.round() >= round);
+        if round > 6 {
+            mixed += setting.wire.hosts[&victim].applied.last().map_or(0, |(_, _, digests)| digests.len());
+        }
+        setting.announce_made_up(200, round);
+    }
+    assert!(mixed >= 30, "{mixed} bodies in ten rounds of four places");
+    assert_eq!(setting.wire.hosts[&victim].applied.last().map(|(_, live, _)| *live), Some(6), "names are no nodes");
+    assert!(setting.wire.hosts[&victim].bans.is_empty());
+}
+
+/// More names than there is room for before the honest peer has spoken: its announce still finds room.
+#[test]
+fn names_alone_do_not_fill_the_inbox() {
+    let mut setting = setting();
+    let victim = setting.victim;
+    let round = setting.wire.hosts[&victim].peer.round() + 1;
+    setting.wire.run_until(Span::from_secs(60), |wire| wire.hosts[&victim].peer.round() == round);
+    setting.announce_made_up(1_100, 1);
+    assert_eq!(setting.count(Reject::RoundDistant), 1_100 - 768);
+    setting.wire.run_until(Span::from_secs(60), |wire| wire.hosts[&victim].peer.round() > round);
+    assert_eq!(setting.count(Reject::RoundDistant), 1_100 - 768, "the honest one was let in");
+    let (of, _, digests) = setting.wire.hosts[&victim].applied.last().expect("it applied");
+    assert_eq!((*of, digests.len()), (round, 1));
 }
 
 /// Nothing a remote sends may make the machine panic: every single-byte change of real traffic.
