@@ -255,11 +255,17 @@ impl View {
         1 + self.live(now).filter(|(_, seen)| self.belief_of(Some(seen)) == Belief::Believed).count()
     }
 
-    /// Where the run stands: the median round of the live peers that were heard; with fewer than
-    /// three of them, the lowest, which a single liar cannot raise.
+    /// What those said last who are live and more than a name: medians of what costs nothing to say would
+    /// be whatever one person with many names says.
+    fn voices(&self, now: Time) -> impl Iterator<Item = Heard> + '_ {
+        self.live(now).filter(|(_, seen)| seen.is_vouched()).filter_map(|(_, seen)| seen.heard)
+    }
+
+    /// Where the run stands: the median round of the live peers that were heard and are connected or have
+    /// delivered; with fewer than three of them, the lowest, which a single liar cannot raise.
     #[must_use]
     pub fn run_round(&self, now: Time) -> Option<u64> {
-        let mut rounds: Vec<u64> = self.live(now).filter_map(|(_, seen)| seen.heard).map(|heard| heard.round).collect();
+        let mut rounds: Vec<u64> = self.voices(now).map(|heard| heard.round).collect();
         let middle = if rounds.len() < MEDIAN_LEAST { 0 } else { (rounds.len() - 1) / 2 };
         (middle < rounds.len()).then(|| *rounds.select_nth_unstable(middle).1)
     }
@@ -267,7 +273,7 @@ impl View {
     /// The median of the steps that live peers did in their last rounds.
     #[must_use]
     pub fn median_steps(&self, now: Time) -> Option<u32> {
-        let mut steps: Vec<u32> = self.live(now).filter_map(|(_, seen)| seen.heard).map(|heard| heard.steps).collect();
+        let mut steps: Vec<u32> = self.voices(now).map(|heard| heard.steps).collect();
         steps.sort_unstable();
         steps.get(steps.len() / 2).copied()
     }
@@ -275,7 +281,7 @@ impl View {
     /// The median of the distances to slices that live peers report.
     #[must_use]
     pub fn median_slice_rms(&self, now: Time) -> Option<f32> {
-        let mut rms: Vec<f32> = self.live(now).filter_map(|(_, seen)| seen.heard).map(|heard| heard.slice_rms).collect();
+        let mut rms: Vec<f32> = self.voices(now).map(|heard| heard.slice_rms).collect();
         rms.sort_unstable_by(f32::total_cmp);
         rms.get(rms.len() / 2).copied()
     }
@@ -383,6 +389,9 @@ mod tests {
         let mut view = view();
         let now = Time(0);
         assert_eq!(view.run_round(now), None);
+        for n in 1..=4 {
+            view.up(now, node(n), None);
+        }
         view.note(now, &announce(node(1), u64::MAX, 1)).unwrap();
         view.note(now, &announce(node(2), 4, 1)).unwrap();
         assert_eq!(view.run_round(now), Some(4), "of two, the lower");
@@ -390,6 +399,22 @@ mod tests {
         assert_eq!(view.run_round(now), Some(5), "of three, the middle");
         view.note(now, &announce(node(4), 6, 1)).unwrap();
         assert_eq!(view.run_round(now), Some(5), "of four, the lower middle");
+    }
+
+    #[test]
+    fn names_alone_say_nothing_about_the_run() {
+        let mut view = view();
+        let now = Time(0);
+        for n in 10..100 {
+            let lie = Announce { steps: u32::MAX, ..announce(node(n), 1_000, 1) };
+            view.note(now, &lie).unwrap();
+        }
+        assert_eq!((view.run_round(now), view.median_steps(now), view.median_slice_rms(now)), (None, None, None));
+        for n in 1..=3 {
+            view.note(now, &announce(node(n), 4, 1)).unwrap();
+            view.delivered(now, node(n));
+        }
+        assert_eq!((view.run_round(now), view.median_steps(now)), (Some(4), Some(1)));
     }
 
     #[test]
