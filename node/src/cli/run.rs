@@ -3,18 +3,18 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use shoal_protocol::spec::RunSpec;
 use tracing_subscriber::EnvFilter;
 
 use super::{CliError, spec};
 use crate::config::{Config, Place, Settings};
 use crate::identity::KEY_FILE;
+use crate::run::{RunOrder, Wanted};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
-    /// The run spec to train by
+    /// A run spec to train by; may be repeated [default: the runs that this node was in before]
     #[arg(long, value_name = "SPEC.toml")]
-    run: PathBuf,
+    run: Vec<PathBuf>,
     /// Record all that this node is told and does into a new FILE, for `shoal sim replay`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -24,14 +24,40 @@ pub(super) struct RunArgs {
     settings: Settings,
 }
 
-/// Checks configuration, spec and task, then hands them to `start` with the record's name, which returns
-/// when the node is told to stop.
+/// A record is of one run's life.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("a record is of one run, and --record was given with {0}")]
+#[diagnostic(code(shoal::run::record), help("name exactly one run with --run to record it"))]
+struct RecordOfMany(usize);
+
+/// Checks configuration, specs and tasks, then hands them to `start`, which returns when the node is told
+/// to stop.
 pub(super) fn command(
     args: RunArgs,
-    start: impl FnOnce(Config, RunSpec, Option<PathBuf>) -> Result<(), CliError>,
+    start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
+    let data = args.settings.data_settings();
     let config = Config::load(&args.place, args.settings)?;
-    let (spec, _) = spec::read(&args.run)?;
+    let mut wanted: Vec<Wanted> = Vec::with_capacity(args.run.len());
+    for path in &args.run {
+        let (spec, text) = spec::read(path)?;
+        // The same run twice is that run.
+        if wanted.iter().all(|other| other.spec.run_id() != spec.run_id()) {
+            wanted.push(Wanted { spec, text });
+        }
+    }
+    if args.record.is_some() && wanted.len() != 1 {
+        return Err(CliError::usage(RecordOfMany(wanted.len())));
+    }
+    foreground(&config, RunOrder { wanted, data, record: args.record }, start)
+}
+
+/// What every verb does that becomes a node: there must be one in the data directory, and it logs.
+pub(super) fn foreground(
+    config: &Config,
+    order: RunOrder,
+    start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     if !config.data_dir().join(KEY_FILE).exists() {
         return Err(CliError::NoNode(config.data_dir().to_owned()));
     }
@@ -41,5 +67,5 @@ pub(super) fn command(
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
-    start(config, spec, args.record)
+    start(config, order)
 }

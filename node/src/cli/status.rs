@@ -2,8 +2,8 @@
 
 use super::CliError;
 use super::local::AskArgs;
-use super::print::{self, decimal, grouped};
-use crate::api::{NodeStatus, STATUS_PATH};
+use super::print::{self, columns, decimal, grouped, plain};
+use crate::api::{NodeStatus, RunStatus, STATUS_PATH};
 
 pub(super) fn command(args: &AskArgs) -> Result<(), CliError> {
     let status: NodeStatus = args.ask(STATUS_PATH)?;
@@ -30,7 +30,31 @@ fn drawn(status: &NodeStatus) -> String {
         ("up", uptime(status.uptime_s)),
         ("listening", status.listen.join(" ")),
     ];
-    print::named(&rows)
+    let mut text = print::named(&rows);
+    // Of the only run everything is said above.
+    if status.runs.len() > 1 {
+        text.push_str("\n\n");
+        text.push_str(&runs(&status.runs));
+    }
+    text
+}
+
+/// All runs of the node, a line each.
+fn runs(runs: &[RunStatus]) -> String {
+    let head = ["run", "state", "round", "accuracy", "loss", "known", "heard", "id"].map(str::to_owned).to_vec();
+    let row = |run: &RunStatus| {
+        vec![
+            plain(&run.name),
+            run.state.to_string(),
+            grouped(run.round),
+            decimal(run.accuracy),
+            decimal(run.loss),
+            grouped(run.peers_known.into()),
+            grouped(run.peers_heard.into()),
+            plain(&run.run.chars().take(8).collect::<String>()),
+        ]
+    };
+    columns(&std::iter::once(head).chain(runs.iter().map(row)).collect::<Vec<_>>())
 }
 
 /// Seconds as days, hours, minutes and seconds, the leading zeros left out.
@@ -61,5 +85,15 @@ mod tests {
         assert_eq!(text.lines().count(), 12);
         assert!(!text.contains('\u{1b}'), "{text}");
         assert!(text.contains("refused    3 (bad_signature 2, stale 1)"), "{text}");
+    }
+    #[test]
+    fn several_runs_are_a_table_below() {
+        let mut status = crate::api::tests::snapshot().status;
+        status.runs = vec![RunStatus::of(&status), RunStatus { name: "evil\u{1b}".to_owned(), ..RunStatus::of(&status) }];
+        let text = drawn(&status);
+        assert_eq!(text.lines().count(), 12 + 1 + 3, "{text}");
+        assert!(!text.contains('\u{1b}'));
+        status.runs.truncate(1);
+        assert_eq!(drawn(&status).lines().count(), 12);
     }
 }

@@ -1,14 +1,13 @@
 //! The libp2p behaviours of a node and how each is bounded. THREATS.md lists the defaults that are
 //! changed here and why; rust-libp2p ships most of them open.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{
-    self, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
-    TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
+    self, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash,
+    TopicScoreParams, TopicSubscriptionFilter, ValidationMode,
 };
 use libp2p::identity::{Keypair, PeerId};
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
@@ -16,7 +15,7 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{identify, kad, mdns, memory_connection_limits, ping};
 
-use super::NetworkError;
+use super::{NetworkError, RUNS_MAX};
 use super::config::{AGENT, ConnectionBounds, NetworkConfig};
 use super::discovery::{ANNOUNCE_PERIOD, RECORD_LIFE};
 use super::gate::Gate;
@@ -38,7 +37,21 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages that wait for one slow peer (libp2p: 5,000, which are 320 MB of full frames).
 const QUEUE_MAX: usize = 64;
 
-type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>>;
+type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<RunTopics>>;
+
+/// Lets in the topics that can be a run's. Those of runs that we are not in count as well: peers say
+/// what they are subscribed to when they connect, and we may join such a run later.
+pub(super) struct RunTopics {
+    /// What a run's topic starts with; its id in hexadecimal follows.
+    prefix: String,
+}
+
+impl TopicSubscriptionFilter for RunTopics {
+    fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        topic.as_str().strip_prefix(&self.prefix).is_some_and(|run| run.len() == 64 && run.bytes().all(digit))
+    }
+}
 
 /// Everything a node does on its connections. The order matters: who is refused by an earlier field
 /// is never seen by a later one.
@@ -48,6 +61,7 @@ pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
     memory: Toggle<memory_connection_limits::Behaviour>,
     pub(super) requests: requests::Behaviour,
+    pub(super) catalogue: requests::Behaviour,
     pub(super) gossip: Gossipsub,
     pub(super) kad: kad::Behaviour<MemoryStore>,
     identify: identify::Behaviour,
@@ -56,7 +70,7 @@ pub(super) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(super) fn new(config: &NetworkConfig, key: &Keypair, topic: &IdentTopic) -> Result<Self, NetworkError> {
+    pub(super) fn new(config: &NetworkConfig, key: &Keypair) -> Result<Self, NetworkError> {
         let public = key.public();
         let peer = public.to_peer_id();
         let identify = identify::Config::new(config.network.protocol("id").to_string(), public)
@@ -74,7 +88,8 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(limits(&config.connections)),
             memory: memory.into(),
             requests: requests::Behaviour::new(config.network.protocol("sync"), config.requests.clone()),
-            gossip: gossip(config, topic)?,
+            catalogue: requests::Behaviour::new(config.network.protocol("runs"), config.catalogue.clone()),
+            gossip: gossip(config)?,
             kad: kademlia(config, peer),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),
@@ -117,7 +132,7 @@ fn kademlia(config: &NetworkConfig, peer: PeerId) -> kad::Behaviour<MemoryStore>
     behaviour
 }
 
-fn gossip(config: &NetworkConfig, topic: &IdentTopic) -> Result<Gossipsub, NetworkError> {
+fn gossip(config: &NetworkConfig) -> Result<Gossipsub, NetworkError> {
     let failed = |error: String| NetworkError::Gossip(error);
     let settings = gossipsub::ConfigBuilder::default()
         // Our messages carry their author's signature inside, over run and type as well.
@@ -149,26 +164,25 @@ fn gossip(config: &NetworkConfig, topic: &IdentTopic) -> Result<Gossipsub, Netwo
         .build()
         .map_err(|error| failed(error.to_string()))?;
     let filter = MaxCountSubscriptionFilter {
-        filter: WhitelistSubscriptionFilter(HashSet::from([topic.hash()])),
-        max_subscribed_topics: 1,
+        filter: RunTopics { prefix: config.network.topics() },
+        max_subscribed_topics: RUNS_MAX,
         max_subscriptions_per_request: 64,
     };
     let mut gossip = Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, settings, filter)
         .map_err(|e| failed(e.to_owned()))?;
-    let (params, thresholds) = score(topic);
+    let (params, thresholds) = score();
     gossip.with_peer_score(params, thresholds).map_err(failed)?;
-    gossip.subscribe(topic).map_err(|error| failed(error.to_string()))?;
     Ok(gossip)
 }
 
-/// Peer scores for a small network (THREATS.md).
+/// How what a peer does in one run counts.
 ///
 /// A rejected message costs 100 times the square of how many there were of late: one is a remark
 /// (-100), three cut the peer off from gossip (-900), five are enough not to be heard (-2,500). What
 /// a peer can earn is small beside that, so nobody saves up for an attack. Failing to deliver enough
 /// is not punished: in a run of six peers with one message a minute nobody delivers "enough".
-fn score(topic: &IdentTopic) -> (PeerScoreParams, PeerScoreThresholds) {
-    let of_topic = TopicScoreParams {
+pub(super) fn topic_score() -> TopicScoreParams {
+    TopicScoreParams {
         topic_weight: 1.0,
         time_in_mesh_weight: 0.01,
         time_in_mesh_quantum: Duration::from_secs(1),
@@ -181,9 +195,13 @@ fn score(topic: &IdentTopic) -> (PeerScoreParams, PeerScoreThresholds) {
         invalid_message_deliveries_weight: -100.0,
         invalid_message_deliveries_decay: gossipsub::score_parameter_decay(Duration::from_secs(600)),
         ..TopicScoreParams::default()
-    };
+    }
+}
+
+/// Peer scores for a small network (THREATS.md); [`topic_score`] says what counts in each run. What is
+/// earned in all runs together is capped, what is lost is not.
+fn score() -> (PeerScoreParams, PeerScoreThresholds) {
     let params = PeerScoreParams {
-        topics: [(topic.hash(), of_topic)].into(),
         topic_score_cap: 20.0,
         ip_colocation_factor_weight: -10.0,
         ip_colocation_factor_threshold: 8.0,
