@@ -48,7 +48,9 @@ pub enum FetchError {
     /// Nobody has it.
     #[diagnostic(
         code(shoal::catalogue::nobody),
-        help("`shoal runs` lists what can be joined; check that a peer of that network can be reached, or ask for the spec's file")
+        help(
+            "`shoal runs` lists what can be joined; check that a peer of that network can be reached, or ask for the spec's file"
+        )
     )]
     #[error("nobody who could be asked has the spec of run {run}: {asked} peers asked, {refused} of them gave another one")]
     Nobody {

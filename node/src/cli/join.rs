@@ -58,10 +58,7 @@ impl Target {
     }
 }
 
-pub(super) fn command(
-    args: JoinArgs,
-    start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
-) -> Result<(), CliError> {
+pub(super) fn command(args: JoinArgs, start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>) -> Result<(), CliError> {
     let target = Target::read(&args.target)?;
     let data = args.settings.data_settings();
     let config = Config::load(&args.place, args.settings)?;

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use shoal_ml::{Schema, Source, Task};
 use shoal_protocol::spec::RunSpec;
 
-use super::print::{self, grouped, line, plain};
 use super::CliError;
+use super::print::{self, grouped, line, plain};
 use crate::atomic;
 use crate::config::DataSource;
 
@@ -57,7 +57,7 @@ enum NewError {
     #[error("the data: {0}")]
     #[diagnostic(code(shoal::new::data), help("`idx:DIRECTORY` wants four files named as MNIST's, with or without .gz"))]
     Data(String),
-    #[error("a {model} cannot learn from {data}")]
+    #[error("the model {model} cannot learn from {data}")]
     #[diagnostic(code(shoal::new::model), help("leave --model out: `mlp` is for labelled examples, `gpt` for text"))]
     Model { model: &'static str, data: &'static str },
     #[error("a spec cannot be made of this: {0}")]
@@ -94,13 +94,8 @@ pub(super) fn command(args: &NewArgs) -> Result<(), CliError> {
         return Ok(print::json(&made)?);
     }
     let next = format!("{} publish {} --data {}", print::program(), plain(&made.file), plain(&source.to_string()));
-    let rows = [
-        ("run", made.name),
-        ("id", made.run),
-        ("parameters", grouped(parameters)),
-        ("written to", made.file),
-        ("next", next),
-    ];
+    let rows =
+        [("run", made.name), ("id", made.run), ("parameters", grouped(parameters)), ("written to", made.file), ("next", next)];
     Ok(line(&print::named(&rows))?)
 }
 

@@ -32,10 +32,7 @@ struct RecordOfMany(usize);
 
 /// Checks configuration, specs and tasks, then hands them to `start`, which returns when the node is told
 /// to stop.
-pub(super) fn command(
-    args: RunArgs,
-    start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
-) -> Result<(), CliError> {
+pub(super) fn command(args: RunArgs, start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>) -> Result<(), CliError> {
     let data = args.settings.data_settings();
     let config = Config::load(&args.place, args.settings)?;
     let mut wanted: Vec<Wanted> = Vec::with_capacity(args.run.len());

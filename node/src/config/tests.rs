@@ -140,9 +140,6 @@ fn the_swarm_gets_what_was_said() {
     let flags = Settings { network: Some("sea".to_owned()), mdns: Some(false), connections_in: Some(7), ..Settings::default() };
     let config = load("", flags).unwrap();
     let swarm = config.network_config();
-    assert_eq!(
-        (&swarm.network, &swarm.listen, swarm.mdns),
-        (config.network(), &config.listen().to_vec(), false)
-    );
+    assert_eq!((&swarm.network, &swarm.listen, swarm.mdns), (config.network(), &config.listen().to_vec(), false));
     assert_eq!((swarm.connections.established_in, swarm.connections.established_out, swarm.connections.total), (7, 32, 39));
 }

@@ -53,7 +53,9 @@ pub enum RunsError {
     #[error("the data: {0}")]
     #[diagnostic(
         code(shoal::run::data),
-        help("name the run's data with --data, or choose another `shard` or `partition`; `shoal spec check` shows what it expects")
+        help(
+            "name the run's data with --data, or choose another `shard` or `partition`; `shoal spec check` shows what it expects"
+        )
     )]
     Data(String),
     /// It cannot be started.
@@ -118,9 +120,16 @@ impl Runs {
     ///
     /// # Errors
     /// [`RunsError`]; then the node is not in it, now or later.
-    pub async fn join(&mut self, spec: RunSpec, text: &str, data: &DataSettings, record: Option<PathBuf>) -> Result<(), RunsError> {
+    pub async fn join(
+        &mut self,
+        spec: RunSpec,
+        text: &str,
+        data: &DataSettings,
+        record: Option<PathBuf>,
+    ) -> Result<(), RunsError> {
         let run = spec.run_id();
-        if self.members.contains_key(&run) {
+        // One that has ended of itself may be joined again.
+        if self.members.get(&run).is_some_and(|member| member.status.has_changed().is_ok()) {
             return Err(RunsError::Taken(run));
         }
         let own = self.memory.data(&run);
@@ -137,6 +146,7 @@ impl Runs {
         let status = Some(watched.clone());
         let item = ShelfItem { run, name: spec.name().to_owned(), model_bytes, spec: text.into(), status };
         self.members.insert(run, Member { item, status: watched });
+        self.order.retain(|other| *other != run);
         self.order.push(run);
         self.tell().await?;
         Ok(())

@@ -15,11 +15,11 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{identify, kad, mdns, memory_connection_limits, ping};
 
-use super::{NetworkError, RUNS_MAX};
 use super::config::{AGENT, ConnectionBounds, NetworkConfig};
 use super::discovery::{ANNOUNCE_PERIOD, RECORD_LIFE};
 use super::gate::Gate;
 use super::requests;
+use super::{NetworkError, RUNS_MAX};
 
 /// Longest gossip frame, bytes. Bodies that would not fit travel by digest.
 pub const GOSSIP_BYTES_MAX: usize = 64 * 1_024;

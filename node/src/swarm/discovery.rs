@@ -358,7 +358,8 @@ mod tests {
         let mut looked = Vec::new();
         for _ in 0..4 {
             let steps = tick(&mut discovery, now, FEW);
-            let keys: Vec<Key> = steps.iter().filter_map(|step| if let Step::Look(key) = step { Some(*key) } else { None }).collect();
+            let keys: Vec<Key> =
+                steps.iter().filter_map(|step| if let Step::Look(key) = step { Some(*key) } else { None }).collect();
             assert!(keys.len() <= SEARCHES_AT_ONCE);
             looked.extend(keys);
             now = discovery.next_at();

@@ -53,9 +53,9 @@ use tokio::time::{Sleep, sleep_until};
 
 pub use address::{Prefix, TransportKind};
 pub use behaviour::GOSSIP_BYTES_MAX;
+pub use config::{ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RequestBounds};
 pub use count::ByteCounts;
 pub use discovery::Key;
-pub use config::{ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RequestBounds};
 pub use peers::{Direction, PeerInfo};
 pub use requests::{REQUEST_BYTES_MAX, ReplyHandle, RequestError, RequestTicket};
 
