@@ -9,6 +9,7 @@ pub mod demo;
 pub mod driver;
 pub mod identity;
 pub mod learner;
+pub mod networks;
 pub mod report;
 pub mod run;
 pub mod start;

@@ -12,6 +12,10 @@
 //! | `gate` | who is refused outright |
 //! | `behaviour` | how libp2p's protocols are set up |
 //! | `discovery` | when to look, whom to dial |
+//! | `members`, `near` | who meets our protocols; what is dialled at all |
+//! | `reach`, `relays` | how others can reach us, and through whom |
+//! | `rendezvous` | meeting strangers in a public network |
+//! | `ways` | who was found how |
 //! | `requests` | one question, one answer |
 //! | `peers`, `address` | who is there and where |
 //! | `translate` | libp2p's events into ours |
@@ -26,11 +30,17 @@ mod config;
 mod count;
 mod discovery;
 mod gate;
+mod members;
 mod muxer;
+mod near;
 mod peers;
+mod reach;
+mod relays;
+mod rendezvous;
 mod requests;
 mod translate;
 mod transport;
+mod ways;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -52,15 +62,21 @@ use tokio::time::{Sleep, sleep_until};
 
 pub use address::{Prefix, TransportKind};
 pub use behaviour::GOSSIP_BYTES_MAX;
-pub use config::{ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RequestBounds};
+pub use config::{
+    ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RelayBounds, RequestBounds, Secret,
+};
 pub use peers::{Direction, PeerInfo};
+pub use reach::Reach;
 pub use requests::{REQUEST_BYTES_MAX, ReplyHandle, RequestError, RequestTicket};
+pub use ways::{Way, WayStatus};
 
 use crate::identity::{node_of, peer_of};
 use behaviour::Behaviour;
 use count::ByteCounts;
 use discovery::Discovery;
+use near::Near;
 use peers::Peers;
+use reach::Place;
 
 /// Events that a connection may have waiting for us before it stops reading (libp2p: 7).
 const CONNECTION_EVENTS_MAX: usize = 8;
@@ -100,6 +116,12 @@ pub enum NetworkError {
     /// Gossip's settings contradict each other.
     #[error("gossip cannot be set up: {0}")]
     Gossip(String),
+    /// A private network listens on TCP alone, and no TCP address is named.
+    #[error("a private network speaks TCP only; listen on an address such as /ip4/0.0.0.0/tcp/7462")]
+    SecretNeedsTcp,
+    /// The system's resolver cannot be used.
+    #[error("names cannot be resolved: {0}")]
+    Names(io::Error),
     /// Multicast DNS cannot be used.
     #[error("multicast DNS is not available ({0}); switch it off")]
     Mdns(io::Error),
@@ -212,8 +234,8 @@ pub struct Network {
     swarm: Swarm<Behaviour>,
     config: NetworkConfig,
     topic: IdentTopic,
-    /// Whether all addresses listened on are loopback, so that peers' may be too.
-    loopback: bool,
+    /// How this node can be reached and by whom it is found.
+    place: Place,
     peers: Peers,
     discovery: Discovery,
     /// Wakes at the next tick of `discovery`.
@@ -234,10 +256,22 @@ impl Network {
     pub fn new(config: NetworkConfig, key: Keypair) -> Result<Self, NetworkError> {
         let counts = Arc::new(ByteCounts::default());
         let topic = IdentTopic::new(config.network.topic(&config.run));
+        let mut config = config;
+        if config.secret.is_some() {
+            config.listen.retain(|address| address::transport_of(address) == TransportKind::Tcp);
+            if config.listen.is_empty() {
+                return Err(NetworkError::SecretNeedsTcp);
+            }
+        }
+        let now = Instant::now();
         let loopback = config.listen.iter().all(address::is_loopback);
-        let near = loopback || config.bootstrap.iter().any(address::is_loopback);
-        let transport = transport::build(&key, &counts, near)?;
-        let behaviour = Behaviour::new(&config, &key, &topic)?;
+        let near = Near::new(loopback || config.bootstrap.iter().any(address::is_loopback), config.scope);
+        let place = Place::new(&config, near.clone(), loopback, now);
+        let called: Vec<_> = config.ticket.iter().chain(&config.remembered).cloned().collect();
+        config.bootstrap.extend(called);
+        let parts = transport::Parts { key: &key, counts: &counts, near, secret: config.secret };
+        let (transport, relay_client) = transport::build(parts)?;
+        let behaviour = Behaviour::new(&config, &key, &topic, relay_client)?;
         let settings = Config::with_tokio_executor()
             .with_idle_connection_timeout(config.idle_timeout)
             .with_per_connection_event_buffer_size(CONNECTION_EVENTS_MAX)
@@ -255,9 +289,8 @@ impl Network {
         for address in &config.external {
             swarm.add_external_address(address.clone());
         }
-        let now = Instant::now();
         Ok(Self {
-            loopback,
+            place,
             discovery: Discovery::new(config.peers_target, now),
             alarm: Box::pin(sleep_until(now.into())),
             swarm,
@@ -282,7 +315,11 @@ impl Network {
                 return Poll::Ready(event);
             }
             if self.alarm.as_mut().poll(cx).is_ready() {
-                self.discover(Instant::now());
+                let now = Instant::now();
+                if self.discovery.next_at() <= now {
+                    self.discover(now);
+                }
+                self.look_around(now);
                 self.set_alarm();
                 continue;
             }
@@ -294,7 +331,8 @@ impl Network {
     }
 
     fn set_alarm(&mut self) {
-        self.alarm.as_mut().reset(self.discovery.next_at().into());
+        let next = self.discovery.next_at().min(self.place.next_at());
+        self.alarm.as_mut().reset(next.into());
     }
 
     /// Sends a message to the run.

@@ -16,7 +16,7 @@ use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 use shoal_protocol::id::NodeId;
 
-use super::address::{Prefix, TransportKind, transport_of};
+use super::address::{Prefix, TransportKind, is_relayed, transport_of};
 use crate::identity::node_of;
 
 /// Longest agent name kept, in characters. It is a stranger's text.
@@ -97,6 +97,18 @@ impl Peers {
 
     pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
         self.table.contains_key(peer)
+    }
+
+    /// Where we dialled this peer, if the first connection is ours.
+    pub(super) fn dialled_at(&self, peer: &PeerId) -> Option<Multiaddr> {
+        let links = &self.table.get(peer)?.links;
+        links.iter().find(|link| link.direction == Direction::Outbound).map(|link| link.address.clone())
+    }
+
+    /// Connections with this peer that lead through a relay, but for this one.
+    pub(super) fn relayed_links(&self, peer: &PeerId, but: ConnectionId) -> Vec<ConnectionId> {
+        let links = self.table.get(peer).map_or(&[][..], |peer| &peer.links);
+        links.iter().filter(|link| link.connection != but && is_relayed(&link.address)).map(|link| link.connection).collect()
     }
 
     /// Whether some connection's far end is this address.
