@@ -7,6 +7,7 @@
 
 mod bounded;
 mod guard;
+mod place;
 mod status;
 
 use std::future::{Future, IntoFuture};
@@ -22,7 +23,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::bounded::Bounded;
-pub use self::status::{NodeState, NodeStatus, PeerStatus, Snapshot};
+pub use self::place::PlaceStatus;
+pub use self::status::{NodeState, NodeStatus, PeerStatus, Snapshot, WayState};
 use crate::atomic;
 
 /// The file in the data directory that holds the API's address while the node runs.

@@ -10,6 +10,7 @@ pub mod driver;
 pub mod identity;
 pub mod learner;
 pub mod networks;
+pub mod relaying;
 pub mod report;
 pub mod run;
 pub mod start;

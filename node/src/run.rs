@@ -93,7 +93,7 @@ fn plan(config: &Config, spec: RunSpec) -> Result<NodePlan, CliError> {
     let wait = if wait_for_peers == 0 { LOOK_AROUND } else { WAIT_FOR_PEERS };
     Ok(NodePlan {
         network: config.network_config(spec.run_id()),
-        identity: Identity::load_or_create(config.data_dir())?,
+        identity: Identity::load_or_create_with_work(config.data_dir(), config.overlay().identity_bits())?,
         dir: run_dir(config, &spec),
         train,
         test: Some(test),

@@ -126,7 +126,8 @@ pub fn start(
     store.claim(&me, &run)?;
     let restored = restore(&mut store, &plan.spec, &layout, &plan.identity, &task, &mut trainer)?;
     let mut network = plan.network;
-    network.bootstrap.extend(store.remembered_peers().into_iter().flat_map(|peer| peer.addresses));
+    network.long_known = store.long_known();
+    network.remembered.extend(store.remembered_peers().into_iter().flat_map(|peer| peer.named_addresses()));
     let next_seq = store.sequence() + 1;
     let store: SharedStore = Arc::new(Mutex::new(store));
 

@@ -31,6 +31,8 @@ pub enum NodeState {
     Collecting,
     /// All rounds that were asked for are done; it still serves.
     Done,
+    /// Training nothing: helping others to meet.
+    Relaying,
     /// Fetching weights again after it fell behind.
     Resyncing,
     /// Saving and saying goodbye.
@@ -45,6 +47,7 @@ impl fmt::Display for NodeState {
             Self::Training => "training",
             Self::Collecting => "collecting",
             Self::Done => "done",
+            Self::Relaying => "relaying",
             Self::Resyncing => "resyncing",
             Self::Stopping => "stopping",
         })
@@ -88,8 +91,29 @@ pub struct NodeStatus {
     pub weights: Option<String>,
     /// Addresses it listens on.
     pub listen: Vec<String>,
+    /// How others can reach it: public, mapped, relayed, private, local or unknown.
+    #[serde(default)]
+    pub reach: String,
+    /// The addresses that it tells others.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Members of the network that are connected, in the run or not.
+    #[serde(default)]
+    pub connected: u32,
+    /// How each way of finding peers is doing: remembered, bootstrap, mdns, ticket, rendezvous, kademlia.
+    #[serde(default)]
+    pub ways: BTreeMap<String, WayState>,
     /// What went wrong last, if anything did: one sentence.
     pub trouble: Option<String>,
+}
+
+/// How one way of finding peers is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayState {
+    /// What it is doing, or why it is not: a few words.
+    pub state: String,
+    /// Peers found by it since the process started.
+    pub found: u32,
 }
 
 /// What a node knows of one peer.
@@ -99,6 +123,15 @@ pub struct PeerStatus {
     pub node: String,
     /// Where it is connected from, if it is.
     pub address: Option<String>,
+    /// `direct`, or `relayed` if the connection leads through a relay; nothing without one.
+    #[serde(default)]
+    pub way: Option<String>,
+    /// `tcp` or `quic`; of a relayed connection the way to the relay.
+    #[serde(default)]
+    pub transport: Option<String>,
+    /// The last round trip, milliseconds.
+    #[serde(default)]
+    pub rtt_ms: Option<f64>,
     /// The last round it announced.
     pub round: u64,
     /// Seconds since it was last heard of.

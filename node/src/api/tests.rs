@@ -28,11 +28,18 @@ pub(crate) fn snapshot() -> Snapshot {
         uptime_s: 61,
         weights: Some("ef".repeat(32)),
         listen: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+        reach: "relayed".to_owned(),
+        addresses: vec!["/ip4/203.0.113.1/tcp/1/p2p/x/p2p-circuit".to_owned()],
+        connected: 2,
+        ways: [("mdns".to_owned(), WayState { state: "listening".to_owned(), found: 2 })].into(),
         trouble: None,
     };
     let peer = |address: Option<&str>, heard_s| PeerStatus {
         node: "12".repeat(32),
         address: address.map(str::to_owned),
+        way: address.map(|_| "direct".to_owned()),
+        transport: address.map(|_| "tcp".to_owned()),
+        rtt_ms: address.map(|_| 12.34),
         round: 11,
         heard_s,
         standing: 0.5,

@@ -78,6 +78,10 @@ pub enum CliError {
     #[error(transparent)]
     #[diagnostic(code(shoal::identity), help("a key is made by `shoal init`, must be mode 0600, and lies in the data directory"))]
     Identity(#[from] IdentityError),
+    /// No run was named and the network has none of its own.
+    #[error("no run is named, and the network {0:?} has none of its own")]
+    #[diagnostic(code(shoal::no_run), help("name one with --run SPEC.toml; `shoal init` writes digits.toml"))]
+    NoRun(String),
     /// There is no node in the data directory.
     #[error("there is no node in {}", .0.display())]
     #[diagnostic(code(shoal::no_node), help("make one with `shoal init`, or name another place with --data-dir"))]

@@ -86,7 +86,10 @@ fn dispatch(verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Demo(args) => demo::command(&args, |plan, row| crate::demo::run(plan, row).map_err(CliError::operation)),
         Verb::Sim(args) => sim::command(&args),
-        Verb::Run(args) => run::command(*args, |config, spec, record| crate::run::run(&config, spec, record.as_deref())),
+        Verb::Run(args) => run::command(*args, |config, spec, record| match spec {
+            Some(spec) => crate::run::run(&config, spec, record.as_deref()),
+            None => crate::relaying::run(&config),
+        }),
         Verb::Init(args) => init::command(&args),
         Verb::Id(args) => id::command(&args),
         Verb::Status(args) => status::command(&args),

@@ -8,7 +8,7 @@ use shoal_protocol::round::Phase;
 use shoal_protocol::view::Seen;
 
 use super::Driver;
-use crate::api::{NodeState, NodeStatus, PeerStatus, Snapshot};
+use crate::api::{NodeState, NodeStatus, PeerStatus, PlaceStatus, Snapshot};
 use crate::learner::lock;
 use crate::swarm::PeerInfo;
 
@@ -36,6 +36,7 @@ impl Driver {
     fn node_status(&self, stopping: bool) -> NodeStatus {
         let (sent_bytes, received_bytes) = self.network.byte_counts();
         let mixed = self.mixed.as_ref();
+        let PlaceStatus { reach, addresses, ways } = PlaceStatus::of(&self.network);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         NodeStatus {
             network: self.names.network.clone(),
@@ -55,15 +56,23 @@ impl Driver {
             uptime_s: self.started.elapsed().as_secs(),
             weights: mixed.map(|mixed| mixed.weights.to_string()),
             listen: self.network.listen_addresses().iter().map(ToString::to_string).collect(),
+            reach,
+            addresses,
+            connected: count(self.network.peers().len()),
+            ways,
             trouble: self.trouble.clone(),
         }
     }
 
     fn peer_status(&self, peer: &NodeId, seen: &Seen, connected: &[PeerInfo]) -> PeerStatus {
         let trust = self.mixed.as_ref().and_then(|mixed| mixed.trust.iter().find(|(author, _)| author == peer));
+        let link = connected.iter().find(|info| info.node == *peer);
         PeerStatus {
             node: peer.to_string(),
-            address: connected.iter().find(|info| info.node == *peer).map(|info| info.address.to_string()),
+            address: link.map(|info| info.address.to_string()),
+            way: link.map(|info| if info.is_relayed() { "relayed" } else { "direct" }.to_owned()),
+            transport: link.map(|info| info.transport.to_string()),
+            rtt_ms: link.and_then(|info| info.rtt).map(|rtt| rtt.as_secs_f64() * 1_000.0),
             round: seen.heard.map_or(0, |heard| heard.round),
             heard_s: seen.heard.map(|_| self.now().since(seen.at).0 / 1_000_000),
             standing: trust.map_or(1.0, |&(_, trust)| f64::from(trust)),

@@ -54,6 +54,14 @@ pub struct PeerInfo {
     pub score: Option<f64>,
 }
 
+impl PeerInfo {
+    /// Whether the connection leads through a relay.
+    #[must_use]
+    pub fn is_relayed(&self) -> bool {
+        is_relayed(&self.address)
+    }
+}
+
 struct Link {
     connection: ConnectionId,
     address: Multiaddr,

@@ -97,6 +97,7 @@ impl Schedule {
     }
 
     /// When [`Schedule::tick`] may have something to do.
+    #[cfg(test)]
     pub(in crate::swarm) fn next_at(&self, situation: Situation) -> Instant {
         let look = if self.looking { None } else { Some(self.look_at) };
         let announce = (situation.reachable && !self.announcing).then_some(self.announce_at);
