@@ -352,5 +352,5 @@ mod tests {
         assert!((900..1_100).contains(&half), "{half} of 2000 have a bit");
     }
 
-    const GOLDEN: [u8; 12] = [0; 12];
+    const GOLDEN: [u8; 12] = [1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 4, 0];
 }

@@ -78,7 +78,10 @@ pub enum NetworksError {
     },
     /// Neither built in, nor a file, nor a name that a network can have.
     #[error("`network` is {value:?}, but must be {expected}")]
-    #[diagnostic(code(shoal::network::name), help("`local` and `testnet` are built in; a file's name ends in .toml or has a / in it"))]
+    #[diagnostic(
+        code(shoal::network::name),
+        help("`local` and `testnet` are built in; a file's name ends in .toml or has a / in it")
+    )]
     Name {
         /// What was said.
         value: String,
@@ -209,7 +212,11 @@ impl Network {
             .filter(|bits| *bits <= IDENTITY_BITS_MAX)
             .ok_or_else(|| value("identity_bits", written.identity_bits.to_string(), "between 0 and 24"))?;
         let bootstrap = addresses(&written.bootstrap).ok_or_else(|| {
-            value("bootstrap", format!("{:?}", written.bootstrap), "at most 64 addresses such as /ip4/192.0.2.1/tcp/7462/p2p/<peer id>")
+            value(
+                "bootstrap",
+                format!("{:?}", written.bootstrap),
+                "at most 64 addresses such as /ip4/192.0.2.1/tcp/7462/p2p/<peer id>",
+            )
         })?;
         let rendezvous = written.rendezvous.as_ref().map(|section| rendezvous(section, &value)).transpose()?;
         let run = written.run.as_ref().map(|table| run(table, &value)).transpose()?;
@@ -280,7 +287,11 @@ fn rendezvous(
 ) -> Result<RendezvousConfig, NetworksError> {
     let plain = section.protocol.len() <= PROTOCOL_BYTES_MAX && section.protocol.bytes().all(|byte| byte.is_ascii_graphic());
     let protocol = StreamProtocol::try_from_owned(section.protocol.clone()).ok().filter(|_| plain).ok_or_else(|| {
-        value("rendezvous.protocol", format!("{:?}", section.protocol), "a protocol id such as /ipfs/kad/1.0.0, at most 64 characters")
+        value(
+            "rendezvous.protocol",
+            format!("{:?}", section.protocol),
+            "a protocol id such as /ipfs/kad/1.0.0, at most 64 characters",
+        )
     })?;
     let expected = "1 to 64 addresses such as /dnsaddr/example.org/p2p/<peer id>";
     let bootstrap = addresses(&section.bootstrap)
@@ -293,7 +304,13 @@ fn rendezvous(
 }
 
 fn run(table: &toml::Table, value: &impl Fn(&'static str, String, &str) -> NetworksError) -> Result<RunSpec, NetworksError> {
-    let refused = |error: String| value("run", format!("refused ({error})"), "a run spec, as `shoal spec check` accepts it");
+    let refused = |error: String| {
+        value(
+            "run",
+            format!("refused ({})", error.split_whitespace().collect::<Vec<_>>().join(" ")),
+            "a run spec, as `shoal spec check` accepts it",
+        )
+    };
     let text = toml::to_string(table).map_err(|error| refused(error.to_string()))?;
     let spec = RunSpec::parse(&text).map_err(|error| refused(error.to_string()))?;
     Task::parse(spec.task()).map_err(|error| refused(error.to_string()))?;
@@ -313,10 +330,8 @@ fn addresses(list: &[String]) -> Option<Vec<(PeerId, Multiaddr)>> {
             let good = match parts.as_slice() {
                 [Protocol::Dnsaddr(_), Protocol::P2p(_)] => true,
                 [host, way @ .., Protocol::P2p(_)] => {
-                    matches!(
-                        host,
-                        Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)
-                    ) && matches!(way, [Protocol::Tcp(1..)] | [Protocol::Udp(1..), Protocol::QuicV1])
+                    matches!(host, Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_))
+                        && matches!(way, [Protocol::Tcp(1..)] | [Protocol::Udp(1..), Protocol::QuicV1])
                 }
                 _ => false,
             };

@@ -38,11 +38,8 @@ struct SystemError {
 /// [`CliError`]: what could not be started.
 pub fn run(config: &Config) -> Result<(), CliError> {
     let system = |what| move |source| CliError::operation(SystemError { what, source });
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(system("no runtime"))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(system("no runtime"))?;
     runtime.block_on(relay(config))
 }
 

@@ -17,7 +17,8 @@ fn drawn(peers: &[PeerStatus]) -> String {
     if peers.is_empty() {
         return "no peers known yet".to_owned();
     }
-    let head = ["node", "round", "heard", "standing", "last fault", "received", "way", "rtt", "address"].map(str::to_owned).to_vec();
+    let head =
+        ["node", "round", "heard", "standing", "last fault", "received", "way", "rtt", "address"].map(str::to_owned).to_vec();
     let row = |peer: &PeerStatus| {
         let heard = peer.heard_s.map_or_else(|| "never".to_owned(), |seconds| format!("{seconds} s ago"));
         let address = peer.address.as_deref().unwrap_or("-");

@@ -193,9 +193,13 @@ pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> 
     let layers = Layers { flags, file };
     let text = |default: &str| default.to_owned();
     let listen = LISTEN.map(str::to_owned).to_vec();
-    let network = layers.take("network", |s| &s.network, text("local"), NETWORK_EXPECTED, |name| {
-        (Network::is_file(name) || NetworkName::new(name).is_ok()).then(|| name.clone())
-    })?;
+    let network = layers.take(
+        "network",
+        |s| &s.network,
+        text("local"),
+        NETWORK_EXPECTED,
+        |name| (Network::is_file(name) || NetworkName::new(name).is_ok()).then(|| name.clone()),
+    )?;
     Ok(Config {
         data_dir,
         network: Network::load(&network)?,

@@ -99,8 +99,7 @@ impl Store {
             let text = String::from_utf8_lossy(text);
             let seen_unix_s = u64::from_le_bytes(*seen);
             let since = text.lines().find_map(|line| line.strip_prefix(SINCE)?.parse().ok());
-            let addresses =
-                text.lines().filter_map(|line| line.parse().ok()).take(PEER_ADDRESSES_MAX).collect();
+            let addresses = text.lines().filter_map(|line| line.parse().ok()).take(PEER_ADDRESSES_MAX).collect();
             let since_unix_s = since.unwrap_or(seen_unix_s);
             peers.insert(node, RememberedPeer { node, addresses, seen_unix_s, since_unix_s });
         }

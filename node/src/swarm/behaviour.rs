@@ -73,7 +73,12 @@ pub(super) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(super) fn new(config: &NetworkConfig, key: &Keypair, topic: &IdentTopic, relay_client: relay::client::Behaviour) -> Result<Self, NetworkError> {
+    pub(super) fn new(
+        config: &NetworkConfig,
+        key: &Keypair,
+        topic: &IdentTopic,
+        relay_client: relay::client::Behaviour,
+    ) -> Result<Self, NetworkError> {
         let public = key.public();
         let peer = public.to_peer_id();
         let identify = identify::Config::new(config.network.protocol("id").to_string(), public)

@@ -264,9 +264,8 @@ impl Network {
             }
         }
         let now = Instant::now();
-        let loopback = config.listen.iter().all(address::is_loopback);
-        let near = Near::new(loopback || config.bootstrap.iter().any(address::is_loopback), config.scope);
-        let place = Place::new(&config, near.clone(), loopback, now);
+        let near = Near::new(reach::calls_itself(&config), config.scope);
+        let place = Place::new(&config, near.clone(), now);
         let called: Vec<_> = config.ticket.iter().chain(&config.remembered).cloned().collect();
         config.bootstrap.extend(called);
         let parts = transport::Parts { key: &key, counts: &counts, near, secret: config.secret };
@@ -394,11 +393,13 @@ impl Network {
         }
     }
 
-    /// Everybody who is connected, in the run or not, sorted by name.
+    /// Members that are connected, in the run or not, sorted by name.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerInfo> {
         let gossip = &self.swarm.behaviour().gossip;
-        self.peers.snapshot(|peer| gossip.peer_score(peer))
+        let mut peers = self.peers.snapshot(|peer| gossip.peer_score(peer));
+        peers.retain(|info| !self.place.is_foreign(&info.node));
+        peers
     }
 
     /// Where this node listens, without `/p2p/...`.

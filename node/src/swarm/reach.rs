@@ -118,6 +118,8 @@ pub(super) struct Place {
     proofs: Proofs,
     relays: Relays,
     long_known: Vec<NodeId>,
+    /// Connected peers whose name could be a member's and who speak none of our protocols.
+    foreign: BTreeSet<NodeId>,
     mdns: bool,
     next_at: Instant,
     /// What was last told to Kademlia and to the relay.
@@ -125,7 +127,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(config: &NetworkConfig, near: Near, loopback: bool, now: Instant) -> Self {
+    pub(super) fn new(config: &NetworkConfig, near: Near, now: Instant) -> Self {
+        let here = !config.listen.is_empty() && config.listen.iter().all(is_loopback);
         let mut ways = Ways::default();
         ways.note_addresses(Way::Ticket, &config.ticket);
         ways.note_addresses(Way::Bootstrap, &config.bootstrap);
@@ -138,13 +141,14 @@ impl Place {
         Self {
             scope: config.scope,
             bits: config.identity_bits,
-            kept: Kept::new(loopback, config.scope),
+            kept: Kept::new(calls_itself(config), config.scope),
             near,
             ways,
             rendezvous: rendezvous.map(|rendezvous| Rendezvous::new(&config.network, rendezvous, !called.is_empty(), now)),
-            proofs: Proofs::new(loopback || config.scope == Scope::Lan, now),
+            proofs: Proofs::new(here || config.scope == Scope::Lan, now),
             relays: Relays::new(now),
             long_known: config.long_known.clone(),
+            foreign: BTreeSet::new(),
             mdns: config.mdns,
             next_at: now,
             serving: None,
@@ -165,6 +169,11 @@ impl Place {
         self.proofs.local && !is_relayed(address) && (self.kept.loopback || !is_loopback(address))
     }
 
+    /// Whether this peer is here for something else than our network.
+    pub(super) fn is_foreign(&self, node: &NodeId) -> bool {
+        self.foreign.contains(node)
+    }
+
     /// Whether this name is a member's.
     pub(super) fn is_member(&self, peer: &PeerId) -> bool {
         is_member(peer, self.bits)
@@ -180,8 +189,13 @@ impl Network {
         (self.reach_now(Instant::now()), addresses)
     }
 
+    /// Connected members of our network; whoever has not said yet what it speaks counts as one.
+    pub(super) fn member_count(&self) -> usize {
+        self.peers.connected().saturating_sub(self.place.foreign.len())
+    }
+
     fn reach_now(&self, now: Instant) -> Reach {
-        self.place.proofs.reach(self.place.relays.agreed(), self.peers.connected(), now)
+        self.place.proofs.reach(self.place.relays.agreed(), self.member_count(), now)
     }
 
     /// How each way of finding peers is doing.
@@ -205,7 +219,7 @@ impl Network {
                 None => "off".to_owned(),
                 Some(rendezvous) => rendezvous.state(self.swarm.external_addresses().next().is_some(), Instant::now()),
             },
-            Way::Kademlia => match self.peers.connected() {
+            Way::Kademlia => match self.member_count() {
                 0 => "waiting for a first peer".to_owned(),
                 _ => "looking".to_owned(),
             },
@@ -296,8 +310,11 @@ impl Network {
                 if !self.place.relays.is_ours(peer_id) {
                     self.place.relays.on_gone(peer_id);
                 }
+                if let Some(node) = node_of(peer_id) {
+                    self.place.foreign.remove(&node);
+                }
                 if self.place.is_member(peer_id) {
-                    let members = self.peers.connected();
+                    let members = self.member_count().saturating_sub(1);
                     if let Some(rendezvous) = &mut self.place.rendezvous {
                         rendezvous.on_lost(members, now);
                     }
@@ -415,9 +432,14 @@ impl Network {
 
     /// A peer has said what it speaks and where it listens.
     pub(super) fn on_reach_identified(&mut self, peer: PeerId, info: &identify::Info, now: Instant) {
-        let member = self.place.is_member(&peer);
-        let ours = self.swarm.behaviour().kad.protocol_names().iter().any(|ours| info.protocols.contains(ours));
-        self.on_met(peer, member && ours, now);
+        // Not Kademlia: a member that nobody can reach does not speak it.
+        let member = self.place.is_member(&peer) && info.protocols.contains(&self.config.network.protocol("sync"));
+        self.on_met(peer, member, now);
+        match node_of(&peer) {
+            Some(node) if member => drop(self.place.foreign.remove(&node)),
+            Some(node) => drop(self.place.foreign.insert(node)),
+            None => {}
+        }
         if self.place.scope == Scope::Lan || !info.protocols.contains(&relay::HOP_PROTOCOL_NAME) {
             return self.place.relays.on_gone(&peer);
         }
@@ -440,12 +462,14 @@ impl Network {
             self.place.ways.note_call(peer, Way::Mdns);
         }
     }
+}
 
-    /// Whether a peer is a node of our network, as far as its name says.
-    #[must_use]
-    pub fn is_node(&self, peer: &PeerId) -> Option<NodeId> {
-        node_of(peer).filter(|_| self.place.is_member(peer))
-    }
+/// Whether this node has to do with loopback addresses: it listens on nothing else, or was told to call
+/// one. Then those that others tell are believed, too.
+pub(super) fn calls_itself(config: &NetworkConfig) -> bool {
+    let here = !config.listen.is_empty() && config.listen.iter().all(is_loopback);
+    let meets = config.rendezvous.iter().flat_map(|rendezvous| &rendezvous.bootstrap).map(|(_, address)| address);
+    here || config.bootstrap.iter().chain(&config.ticket).chain(meets).any(is_loopback)
 }
 
 fn without_name(mut address: Multiaddr) -> Multiaddr {

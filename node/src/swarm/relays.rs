@@ -84,8 +84,7 @@ impl Relays {
         let members = self.known.values().any(|known| known.member);
         let foreign = !members && now >= self.start + FOREIGN_PATIENCE;
         let good = |known: &&Candidate| known.again_at <= now && (known.member || foreign);
-        let mut good: Vec<_> =
-            self.known.iter().filter(|(relay, known)| good(known) && !self.is_asked(relay)).collect();
+        let mut good: Vec<_> = self.known.iter().filter(|(relay, known)| good(known) && !self.is_asked(relay)).collect();
         good.sort_by_key(|(relay, known)| (known.failures, **relay));
         let missing = WANTED.saturating_sub(self.held.len());
         good.into_iter().take(missing).filter_map(|(relay, known)| Some((*relay, known.addresses.first()?.clone()))).collect()

@@ -53,8 +53,7 @@ type Connected = (PeerId, StreamMuxerBox);
 pub(super) fn build(parts: Parts<'_>) -> Result<(Boxed<Connected>, relay::client::Behaviour), NetworkError> {
     let noise = || noise::Config::new(parts.key).map_err(|error| NetworkError::Key(error.to_string()));
     let (relayed, client) = relay::client::new(parts.key.public().to_peer_id());
-    let relayed =
-        relayed.upgrade(Version::V1Lazy).authenticate(noise()?).multiplex(Yamux).timeout(HANDSHAKE_TIMEOUT).boxed();
+    let relayed = relayed.upgrade(Version::V1Lazy).authenticate(noise()?).multiplex(Yamux).timeout(HANDSHAKE_TIMEOUT).boxed();
 
     let tcp_counts = Arc::clone(parts.counts);
     let socket = tcp::tokio::Transport::new(tcp::Config::new().listen_backlog(BACKLOG))
@@ -71,8 +70,7 @@ pub(super) fn build(parts: Parts<'_>) -> Result<(Boxed<Connected>, relay::client
                 .boxed()
         }
         None => {
-            let tcp =
-                socket.upgrade(Version::V1Lazy).authenticate(noise()?).multiplex(Yamux).timeout(HANDSHAKE_TIMEOUT).boxed();
+            let tcp = socket.upgrade(Version::V1Lazy).authenticate(noise()?).multiplex(Yamux).timeout(HANDSHAKE_TIMEOUT).boxed();
             tcp.or_transport(quic(parts.key, parts.counts)).map(|either, _| either.into_inner()).boxed()
         }
     };

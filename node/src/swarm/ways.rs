@@ -31,8 +31,7 @@ pub enum Way {
 
 impl Way {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
-        [Self::Remembered, Self::Bootstrap, Self::Mdns, Self::Ticket, Self::Rendezvous, Self::Kademlia];
+    pub const ALL: [Self; 6] = [Self::Remembered, Self::Bootstrap, Self::Mdns, Self::Ticket, Self::Rendezvous, Self::Kademlia];
 
     /// Its name in answers and on the screen.
     #[must_use]

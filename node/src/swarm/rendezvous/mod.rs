@@ -159,7 +159,7 @@ impl Network {
     }
 
     fn situation(&self) -> Situation {
-        Situation { members: self.peers.connected(), reachable: self.swarm.external_addresses().next().is_some() }
+        Situation { members: self.member_count(), reachable: self.swarm.external_addresses().next().is_some() }
     }
 
     pub(super) fn on_rendezvous(&mut self, event: kad::Event, now: Instant) {
