@@ -1,6 +1,7 @@
 //! Servers of a public Kademlia network that knows nothing of Shoal: plain libp2p, one with an RSA key.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 
 use libp2p::core::transport::upgrade::Version;
 use libp2p::futures::StreamExt;
@@ -66,6 +67,8 @@ async fn server(identity: Keypair, others: &[(PeerId, Multiaddr)], key: &RecordK
     let peer = identity.public().to_peer_id();
     let bounds = MemoryStoreConfig { max_providers_per_key: 1_000, ..MemoryStoreConfig::default() };
     let mut settings = kad::Config::new(PROTOCOL);
+    // Rust servers answer with so many providers as this; those of other languages with all they have.
+    settings.set_replication_factor(NonZeroUsize::MIN.saturating_add(999));
     settings.set_max_packet_size(4 << 20).set_record_filtering(kad::StoreInserts::FilterBoth);
     let mut kad = kad::Behaviour::with_config(peer, MemoryStore::with_config(peer, bounds), settings);
     kad.set_mode(Some(kad::Mode::Server));
