@@ -110,7 +110,7 @@ fn peer(info: &PeerInfo) -> PeerStatus {
     PeerStatus {
         node: info.node.to_string(),
         address: Some(info.address.to_string()),
-        way: Some(if info.is_relayed() { "relayed" } else { "direct" }.to_owned()),
+        way: Some(if info.relayed { "relayed" } else { "direct" }.to_owned()),
         transport: Some(info.transport.to_string()),
         rtt_ms: info.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
         standing: 1.0,

@@ -54,7 +54,7 @@ async fn who_listens_nowhere_is_reached_through_a_relay() {
         })
         .await;
     let link = nodes.networks[1].peers().into_iter().find(|peer| peer.node == two).unwrap();
-    assert!(link.is_relayed(), "{}", link.address);
+    assert!(link.relayed, "{}", link.address);
     let reach: Vec<Reach> = nodes.networks.iter().map(|network| network.reach().0).collect();
     assert_eq!(reach[0], Reach::Local);
     assert!(reach[1..].contains(&Reach::Relayed), "{reach:?}");

@@ -16,6 +16,8 @@ use crate::networks::Network;
 
 /// The run spec that `init` writes: the digits, as the demo trains them.
 pub const EXAMPLE_SPEC: &str = include_str!("digits.toml");
+/// The network of those who name none.
+const DEFAULT_NETWORK: &str = "local";
 /// Its file in the data directory.
 const SPEC_FILE: &str = "digits.toml";
 
@@ -25,7 +27,7 @@ pub(super) struct InitArgs {
     #[arg(long, env = "SHOAL_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The network whose demands on identities the new one meets: local, testnet or a network file
-    #[arg(long, env = "SHOAL_NETWORK", value_name = "NAME|FILE", default_value = "local")]
+    #[arg(long, env = "SHOAL_NETWORK", value_name = "NAME|FILE", default_value = DEFAULT_NETWORK)]
     network: String,
     /// Print JSON
     #[arg(long)]
@@ -72,9 +74,15 @@ pub(super) fn command(args: &InitArgs) -> Result<(), CliError> {
     }
     let place = plain(&dir.display().to_string());
     let program = print::program();
-    let next = match &args.data_dir {
-        Some(_) => format!("{program} run --data-dir {place} --run {place}/{SPEC_FILE}"),
-        None => format!("{program} run --run {place}/{SPEC_FILE}"),
-    };
+    let mut next = format!("{program} run");
+    if args.data_dir.is_some() {
+        next += &format!(" --data-dir {place}");
+    }
+    if args.network != DEFAULT_NETWORK {
+        next += &format!(" --network {}", plain(&args.network));
+    }
+    if network.run().is_none() {
+        next += &format!(" --run {place}/{SPEC_FILE}");
+    }
     Ok(line(&format!("{}\n\nnext: {next}", identified.drawn()))?)
 }

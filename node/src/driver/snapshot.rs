@@ -70,7 +70,7 @@ impl Driver {
         PeerStatus {
             node: peer.to_string(),
             address: link.map(|info| info.address.to_string()),
-            way: link.map(|info| if info.is_relayed() { "relayed" } else { "direct" }.to_owned()),
+            way: link.map(|info| if info.relayed { "relayed" } else { "direct" }.to_owned()),
             transport: link.map(|info| info.transport.to_string()),
             rtt_ms: link.and_then(|info| info.rtt).map(|rtt| rtt.as_secs_f64() * 1_000.0),
             round: seen.heard.map_or(0, |heard| heard.round),

@@ -302,6 +302,7 @@ impl Network {
                 match endpoint {
                     _ if !member => {}
                     ConnectedPoint::Dialer { address, .. } => self.place.ways.on_answered(*peer_id, address),
+                    ConnectedPoint::Listener { .. } if endpoint.is_relayed() => {}
                     ConnectedPoint::Listener { local_addr, send_back_addr } => self.on_called(local_addr, send_back_addr),
                 }
                 return member;
@@ -343,7 +344,7 @@ impl Network {
 
     /// A connection that somebody opened at a public address of ours proves that address.
     fn on_called(&mut self, at: &Multiaddr, from: &Multiaddr) {
-        if self.place.proofs.local || is_relayed(from) || !is_public(from) {
+        if self.place.proofs.local || !is_public(from) {
             return;
         }
         // QUIC says where it listens, which may be everywhere: with one public address it was that one.
@@ -378,6 +379,9 @@ impl Network {
 
     /// The addresses through a relay that holds our place no longer are no addresses any more.
     fn forget_relay(&mut self, relay: &PeerId, now: Instant) {
+        if !self.peers.is_up(relay) {
+            self.swarm.behaviour_mut().requests.keep(*relay, false);
+        }
         let through = |address: &&Multiaddr| is_relayed(address) && address.iter().any(|part| part == Protocol::P2p(*relay));
         let gone: Vec<_> = self.swarm.external_addresses().filter(through).cloned().collect();
         for address in gone {
@@ -420,7 +424,15 @@ impl Network {
     /// we ourselves use. Who cannot send UDP may still reach it by TCP.
     fn on_place_kept(&mut self, relay: PeerId, now: Instant) {
         let me = *self.swarm.local_peer_id();
-        for address in self.place.relays.on_agreed(&relay).to_vec() {
+        let addresses = self.place.relays.on_agreed(&relay).to_vec();
+        // Holes are punched where a relay has seen us, and UDP's far more often than TCP's: so it sees us
+        // by QUIC, too, and goes on seeing us.
+        self.swarm.behaviour_mut().requests.keep(relay, true);
+        let quic = addresses.iter().find(|address| transport_of(address) == TransportKind::Quic);
+        if let Some(quic) = quic.filter(|_| !self.peers.has_quic(&relay)) {
+            self.call_also(relay, quic.clone());
+        }
+        for address in addresses {
             let circuit = address.with(Protocol::P2p(relay)).with(Protocol::P2pCircuit).with(Protocol::P2p(me));
             if self.place.kept.is_useful(&circuit) {
                 self.swarm.add_external_address(circuit);
@@ -445,8 +457,10 @@ impl Network {
         }
         let direct = |address: &Multiaddr| !is_relayed(address);
         let used = self.peers.dialled_at(&peer).into_iter();
+        let mut all: Vec<Multiaddr> = used.chain(info.listen_addrs.iter().cloned()).filter(direct).collect();
+        all.sort_by_key(|address| transport_of(address) != TransportKind::Quic);
         let mut addresses: Vec<Multiaddr> = Vec::new();
-        for address in used.chain(info.listen_addrs.iter().cloned()).filter(direct) {
+        for address in all {
             let address = without_name(address);
             if addresses.len() < WAYS_MAX && self.place.kept.is_useful(&address) && !addresses.contains(&address) {
                 addresses.push(address);

@@ -90,6 +90,11 @@ impl Network {
         self.dial(if addresses.is_empty() { opts.build() } else { opts.addresses(addresses).build() });
     }
 
+    /// Dials a peer at this address even if it is connected.
+    pub(super) fn call_also(&mut self, peer: PeerId, address: Multiaddr) {
+        self.dial(DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(vec![address]).build());
+    }
+
     fn dial(&mut self, opts: DialOpts) {
         // What cannot be dialled at once (banned, no place, already dialling) has its turn later.
         if let Err(error) = self.swarm.dial(opts) {
