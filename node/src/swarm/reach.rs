@@ -145,7 +145,10 @@ impl Place {
             near,
             ways,
             rendezvous: rendezvous.map(|rendezvous| Rendezvous::new(&config.network, rendezvous, !called.is_empty(), now)),
-            proofs: Proofs::new(here || config.scope == Scope::Lan, now),
+            proofs: Proofs {
+                proved: config.external.iter().cloned().collect(),
+                ..Proofs::new(here || config.scope == Scope::Lan, now)
+            },
             relays: Relays::new(now),
             long_known: config.long_known.clone(),
             foreign: BTreeSet::new(),
@@ -303,7 +306,7 @@ impl Network {
                     _ if !member => {}
                     ConnectedPoint::Dialer { address, .. } => self.place.ways.on_answered(*peer_id, address),
                     ConnectedPoint::Listener { .. } if endpoint.is_relayed() => {}
-                    ConnectedPoint::Listener { local_addr, send_back_addr } => self.on_called(local_addr, send_back_addr),
+                    ConnectedPoint::Listener { local_addr, send_back_addr } => self.on_called(local_addr, send_back_addr, now),
                 }
                 return member;
             }
@@ -343,7 +346,7 @@ impl Network {
     }
 
     /// A connection that somebody opened at a public address of ours proves that address.
-    fn on_called(&mut self, at: &Multiaddr, from: &Multiaddr) {
+    fn on_called(&mut self, at: &Multiaddr, from: &Multiaddr, now: Instant) {
         if self.place.proofs.local || !is_public(from) {
             return;
         }
@@ -353,8 +356,14 @@ impl Network {
         let there = |own: &&Multiaddr| anywhere || ip_of(at) == ip_of(own);
         let own: Vec<Multiaddr> = self.swarm.listeners().filter(same).filter(there).cloned().collect();
         if let [address] = &own[..] {
-            self.swarm.add_external_address(address.clone());
+            self.prove(address.clone(), now);
         }
+    }
+
+    /// Tells everybody of an address that is proved.
+    fn prove(&mut self, address: Multiaddr, now: Instant) {
+        self.swarm.add_external_address(address.clone());
+        self.on_proved(&address, now);
     }
 
     fn on_proved(&mut self, address: &Multiaddr, now: Instant) {
@@ -435,7 +444,7 @@ impl Network {
         for address in addresses {
             let circuit = address.with(Protocol::P2p(relay)).with(Protocol::P2pCircuit).with(Protocol::P2p(me));
             if self.place.kept.is_useful(&circuit) {
-                self.swarm.add_external_address(circuit);
+                self.prove(circuit, now);
             }
         }
         self.place.next_at = now;
