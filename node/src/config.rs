@@ -12,11 +12,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use libp2p::Multiaddr;
-use shoal_protocol::id::RunId;
 
 pub use self::error::{ConfigError, Origin};
 pub use self::settings::{Place, Settings};
-pub use self::values::{DataSource, ParseShardError, Shard};
+pub use self::values::{DataError, DataSettings, DataSource, ParseShardError, Shard};
 
 use crate::networks::Network;
 use crate::swarm::{ConnectionBounds, NetworkConfig, NetworkName, RelayBounds};
@@ -126,7 +125,7 @@ impl Config {
         self.mdns
     }
 
-    /// The data this node trains on.
+    /// The data this node trains on, in every run that names no other.
     #[must_use]
     pub const fn data(&self) -> &DataSource {
         &self.data
@@ -150,9 +149,9 @@ impl Config {
         self.connections_out
     }
 
-    /// All of this that the swarm wants to know, for one run.
+    /// All of this that the swarm wants to know.
     #[must_use]
-    pub fn network_config(&self, run: RunId) -> NetworkConfig {
+    pub fn network_config(&self) -> NetworkConfig {
         let connections = ConnectionBounds {
             established_in: self.connections_in,
             established_out: self.connections_out,
@@ -170,7 +169,7 @@ impl Config {
             upnp: self.upnp,
             relay: self.relay.then(RelayBounds::shared),
             connections,
-            ..NetworkConfig::new(self.network().clone(), run)
+            ..NetworkConfig::new(self.network().clone())
         }
     }
 

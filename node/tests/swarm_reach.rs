@@ -20,7 +20,7 @@ use libp2p::{Swarm, Transport, noise, tcp};
 use shoal_node::identity::{Identity, peer_of};
 use shoal_node::networks::Scope;
 use shoal_node::swarm::{Network, NetworkError, NetworkEvent, Reach, Secret};
-use swarm_nodes::{Nodes, config, quic, tcp};
+use swarm_nodes::{Nodes, RUN, config, quic, tcp};
 
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -38,7 +38,9 @@ async fn who_listens_nowhere_is_reached_through_a_relay() {
         hidden.listen = Vec::new();
         hidden.bootstrap = vec![relay.parse().unwrap()];
         let identity = Identity::generate();
-        nodes.networks.push(Network::new(hidden, identity.keypair()).unwrap());
+        let mut network = Network::new(hidden, identity.keypair()).unwrap();
+        network.join_run(RUN).unwrap();
+        nodes.networks.push(network);
         nodes.ids.push(identity.node_id());
     }
     let (one, two) = (nodes.ids[1], nodes.ids[2]);
@@ -92,7 +94,7 @@ async fn a_name_without_work_is_refused() {
             met.contains(&0) && met.contains(&2)
         })
         .await;
-    assert!(nodes.networks[0].peers().iter().all(|peer| peer.node != idle.node_id() || !peer.in_run));
+    assert!(nodes.networks[0].peers().iter().all(|peer| peer.node != idle.node_id() || !peer.is_in(&RUN)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

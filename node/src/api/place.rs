@@ -6,6 +6,7 @@ use super::WayState;
 use crate::swarm::Network;
 
 /// How a node can be reached and how it finds others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaceStatus {
     /// The name of a [`crate::swarm::Reach`].
     pub reach: String,

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::swarm::PeerInfo;
+
 /// Everything the API answers from: one value, so that status and peers are of the same moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -37,6 +39,10 @@ pub enum NodeState {
     Resyncing,
     /// Saving and saying goodbye.
     Stopping,
+    /// In no run: it offers one to others, or waits to be told to join one.
+    Idle,
+    /// Ended of itself: `trouble` says why.
+    Failed,
 }
 
 impl fmt::Display for NodeState {
@@ -50,6 +56,8 @@ impl fmt::Display for NodeState {
             Self::Relaying => "relaying",
             Self::Resyncing => "resyncing",
             Self::Stopping => "stopping",
+            Self::Idle => "idle",
+            Self::Failed => "failed",
         })
     }
 }
@@ -105,6 +113,56 @@ pub struct NodeStatus {
     pub ways: BTreeMap<String, WayState>,
     /// What went wrong last, if anything did: one sentence.
     pub trouble: Option<String>,
+    /// All runs that the node is in or offers. What is said above of a run is said of the first.
+    #[serde(default)]
+    pub runs: Vec<RunStatus>,
+}
+
+/// How one of a node's runs goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunStatus {
+    /// The run's id, 64 hexadecimal digits.
+    pub run: String,
+    /// Its name.
+    pub name: String,
+    /// What the node is doing in it.
+    pub state: NodeState,
+    /// The node's round in it.
+    pub round: u64,
+    /// Local steps since the node joined it.
+    pub steps: u64,
+    /// Share of the test set that the weights get right, if there is one.
+    pub accuracy: Option<f64>,
+    /// Training loss of the last round.
+    pub loss: Option<f64>,
+    /// Peers of the run in the node's view.
+    pub peers_known: u32,
+    /// Peers whose bodies went into the last mix.
+    pub peers_heard: u32,
+    /// Digest of the weights after the last mix.
+    pub weights: Option<String>,
+    /// What went wrong last, if anything did: one sentence.
+    pub trouble: Option<String>,
+}
+
+impl RunStatus {
+    /// What a node's status says of its run.
+    #[must_use]
+    pub fn of(status: &NodeStatus) -> Self {
+        Self {
+            run: status.run.clone(),
+            name: status.name.clone(),
+            state: status.state,
+            round: status.round,
+            steps: status.steps,
+            accuracy: status.accuracy,
+            loss: status.loss,
+            peers_known: status.peers_known,
+            peers_heard: status.peers_heard,
+            weights: status.weights.clone(),
+            trouble: status.trouble.clone(),
+        }
+    }
 }
 
 /// How one way of finding peers is doing.
@@ -142,4 +200,27 @@ pub struct PeerStatus {
     pub last_fault: Option<String>,
     /// Bytes of its bodies received.
     pub received_bytes: u64,
+    /// The run that it is a peer in.
+    #[serde(default)]
+    pub run: String,
+}
+
+impl PeerStatus {
+    /// What is known of a peer that is connected, apart from any run.
+    #[must_use]
+    pub fn connected(info: &PeerInfo) -> Self {
+        Self { node: info.node.to_string(), standing: 1.0, ..Self::default() }.linked(Some(info))
+    }
+
+    /// With its connection, if it has one.
+    #[must_use]
+    pub fn linked(self, info: Option<&PeerInfo>) -> Self {
+        Self {
+            address: info.map(|info| info.address.to_string()),
+            way: info.map(|info| if info.relayed { "relayed" } else { "direct" }.to_owned()),
+            transport: info.map(|info| info.transport.to_string()),
+            rtt_ms: info.and_then(|info| info.rtt).map(|rtt| rtt.as_secs_f64() * 1_000.0),
+            ..self
+        }
+    }
 }

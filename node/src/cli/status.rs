@@ -2,8 +2,8 @@
 
 use super::CliError;
 use super::local::AskArgs;
-use super::print::{self, decimal, grouped};
-use crate::api::{NodeState, NodeStatus, STATUS_PATH, WayState};
+use super::print::{self, columns, decimal, grouped, plain};
+use crate::api::{NodeState, NodeStatus, RunStatus, STATUS_PATH, WayState};
 
 pub(super) fn command(args: &AskArgs) -> Result<(), CliError> {
     let status: NodeStatus = args.ask(STATUS_PATH)?;
@@ -32,13 +32,37 @@ fn drawn(status: &NodeStatus) -> String {
         ("up", uptime(status.uptime_s)),
         ("listening", status.listen.join(" ")),
     ];
-    print::named(&rows)
+    let mut text = print::named(&rows);
+    // Of the only run everything is said above.
+    if status.runs.len() > 1 {
+        text.push_str("\n\n");
+        text.push_str(&runs(&status.runs));
+    }
+    text
+}
+
+/// All runs of the node, a line each.
+fn runs(runs: &[RunStatus]) -> String {
+    let head = ["run", "state", "round", "accuracy", "loss", "known", "heard", "id"].map(str::to_owned).to_vec();
+    let row = |run: &RunStatus| {
+        vec![
+            plain(&run.name),
+            run.state.to_string(),
+            grouped(run.round),
+            decimal(run.accuracy),
+            decimal(run.loss),
+            grouped(run.peers_known.into()),
+            grouped(run.peers_heard.into()),
+            plain(&run.run.chars().take(8).collect::<String>()),
+        ]
+    };
+    columns(&std::iter::once(head).chain(runs.iter().map(row)).collect::<Vec<_>>())
 }
 
 fn peers(status: &NodeStatus) -> String {
     if status.connected == 0 && status.peers_known == 0 && status.state != NodeState::Starting {
         return match status.state {
-            NodeState::Relaying => "nobody connected".to_owned(),
+            NodeState::Relaying | NodeState::Idle => "nobody connected".to_owned(),
             _ => "training alone: nobody found yet".to_owned(),
         };
     }
@@ -103,5 +127,16 @@ mod tests {
         assert!(drawn(&status).contains("training alone: nobody found yet"));
         status.state = NodeState::Relaying;
         assert!(!drawn(&status).contains("training alone"));
+    }
+
+    #[test]
+    fn several_runs_are_a_table_below() {
+        let mut status = crate::api::tests::snapshot().status;
+        status.runs = vec![RunStatus::of(&status), RunStatus { name: "evil\u{1b}".to_owned(), ..RunStatus::of(&status) }];
+        let text = drawn(&status);
+        assert_eq!(text.lines().count(), 14 + 1 + 3, "{text}");
+        assert!(!text.contains('\u{1b}'));
+        status.runs.truncate(1);
+        assert_eq!(drawn(&status).lines().count(), 14);
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::error::{ConfigError, Origin};
-use super::values::{DataSource, Shard};
+use super::values::{DataSettings, DataSource, Shard};
 use super::{CONFIG_BYTES_MAX, Config};
 use crate::networks::Network;
 use crate::swarm::NetworkName;
@@ -81,13 +81,13 @@ pub struct Settings {
     /// Pass on for peers behind routers, within bounds, while others can reach us [default: true]
     #[arg(long, env = "SHOAL_RELAY", value_name = "BOOL")]
     pub relay: Option<bool>,
-    /// What to train on [default: digits]
+    /// What to train on: digits, hamlet or idx:DIRECTORY [default: digits]
     #[arg(long, env = "SHOAL_DATA", value_name = "SOURCE")]
     pub data: Option<String>,
     /// This node's part of the data, as 0/3 [default: all of it]
     #[arg(long, env = "SHOAL_SHARD", value_name = "INDEX/COUNT")]
     pub shard: Option<String>,
-    /// How the parts are drawn: iid or dirichlet:ALPHA [default: dirichlet:0.5]
+    /// How the parts are drawn: iid, dirichlet:ALPHA, shard:N, pathological:N, contiguous or natural [default: dirichlet:0.5]
     #[arg(long, env = "SHOAL_PARTITION", value_name = "HOW")]
     pub partition: Option<String>,
     /// The draw's seed [default: 0]
@@ -108,6 +108,15 @@ pub struct Settings {
     /// What to log [default: info]
     #[arg(long, env = "SHOAL_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+}
+
+impl Settings {
+    /// What of this is about data.
+    #[must_use]
+    pub fn data_settings(&self) -> DataSettings {
+        let (data, shard) = (self.data.clone(), self.shard.clone());
+        DataSettings { data, shard, partition: self.partition.clone(), split_seed: self.split_seed }
+    }
 }
 
 /// A configuration file that was read.
@@ -186,7 +195,6 @@ const BOOTSTRAP_EXPECTED: &str = "at most 64 addresses such as /ip4/192.0.2.1/tc
 const NETWORK_EXPECTED: &str = "local, testnet, 1 to 32 lower-case letters, digits or '-', or a file that ends in .toml";
 const EXTERNAL_EXPECTED: &str = "at most 16 addresses such as /ip4/192.0.2.1/tcp/7462";
 const API_EXPECTED: &str = "a loopback address with a port, such as 127.0.0.1:0";
-const PARTITION_EXPECTED: &str = "`iid` or `dirichlet:ALPHA` with ALPHA between 0.001 and 1000";
 
 /// Every default stands here, in the words of the file, and passes the same check.
 pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> Result<Config, ConfigError> {
@@ -244,11 +252,12 @@ pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> 
 
 fn data(layers: &Layers<'_>) -> Result<DataSource, ConfigError> {
     let text = |default: &str| default.to_owned();
-    layers.take("data", |s| &s.data, text("digits"), "`digits`", |name| (name == "digits").then_some(()))?;
     let partition = text("dirichlet:0.5");
-    Ok(DataSource::Digits {
+    let expected = DataSource::PARTITION_EXPECTED;
+    Ok(DataSource {
+        source: layers.take("data", |s| &s.data, text("digits"), DataSource::EXPECTED, |name| name.parse().ok())?,
         shard: layers.take("shard", |s| &s.shard, text("0/1"), Shard::EXPECTED, |shard| shard.parse().ok())?,
-        partition: layers.take("partition", |s| &s.partition, partition, PARTITION_EXPECTED, |how| how.parse().ok())?,
+        partition: layers.take("partition", |s| &s.partition, partition, expected, |how| how.parse().ok())?,
         split_seed: layers.take("split_seed", |s| &s.split_seed, 0, "a whole number", |&seed| Some(seed))?,
     })
 }

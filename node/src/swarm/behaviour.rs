@@ -1,14 +1,13 @@
 //! The libp2p behaviours of a node and how each is bounded. THREATS.md lists the defaults that are
 //! changed here and why; rust-libp2p ships most of them open.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{
-    self, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
-    TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
+    self, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash,
+    TopicScoreParams, TopicSubscriptionFilter, ValidationMode,
 };
 use libp2p::identity::{Keypair, PeerId};
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
@@ -16,11 +15,11 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{autonat, dcutr, identify, kad, mdns, memory_connection_limits, ping, relay, upnp};
 
-use super::NetworkError;
 use super::config::{AGENT, ConnectionBounds, NetworkConfig, RelayBounds};
 use super::discovery::{ANNOUNCE_PERIOD, RECORD_LIFE};
 use super::gate::Gate;
 use super::members::Members;
+use super::{NetworkError, RUNS_MAX};
 use super::{rendezvous, requests};
 use crate::networks::Scope;
 
@@ -47,7 +46,21 @@ const PROBES_MAX: usize = 8;
 /// How long a relay keeps a place unless it is renewed (libp2p's own).
 const RESERVATION_TIME: Duration = Duration::from_secs(3_600);
 
-type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>>;
+type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<RunTopics>>;
+
+/// Lets in the topics that can be a run's. Those of runs that we are not in count as well: peers say
+/// what they are subscribed to when they connect, and we may join such a run later.
+pub(super) struct RunTopics {
+    /// What a run's topic starts with; its id in hexadecimal follows.
+    prefix: String,
+}
+
+impl TopicSubscriptionFilter for RunTopics {
+    fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        topic.as_str().strip_prefix(&self.prefix).is_some_and(|run| run.len() == 64 && run.bytes().all(digit))
+    }
+}
 
 /// Everything a node does on its connections. The order matters: who is refused by an earlier field
 /// is never seen by a later one.
@@ -57,6 +70,7 @@ pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
     memory: Toggle<memory_connection_limits::Behaviour>,
     pub(super) requests: Members<requests::Behaviour>,
+    pub(super) catalogue: Members<requests::Behaviour>,
     pub(super) gossip: Members<Gossipsub>,
     pub(super) kad: Members<kad::Behaviour<MemoryStore>>,
     autonat_server: Members<Toggle<autonat::v2::server::Behaviour>>,
@@ -76,7 +90,6 @@ impl Behaviour {
     pub(super) fn new(
         config: &NetworkConfig,
         key: &Keypair,
-        topic: &IdentTopic,
         relay_client: relay::client::Behaviour,
     ) -> Result<Self, NetworkError> {
         let public = key.public();
@@ -103,7 +116,8 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(limits(&config.connections)),
             memory: memory.into(),
             requests: Members::new(requests::Behaviour::new(config.network.protocol("sync"), config.requests.clone()), bits),
-            gossip: Members::new(gossip(config, topic)?, bits),
+            catalogue: Members::new(requests::Behaviour::new(config.network.protocol("runs"), config.catalogue.clone()), bits),
+            gossip: Members::new(gossip(config)?, bits),
             kad: Members::new(kademlia(config, peer), bits),
             autonat_server: Members::new(internet.then(autonat::v2::server::Behaviour::default).into(), bits),
             relay: Members::new(relayed.map(|bounds| relay(peer, &bounds)).into(), bits),
@@ -171,7 +185,7 @@ fn kademlia(config: &NetworkConfig, peer: PeerId) -> kad::Behaviour<MemoryStore>
     behaviour
 }
 
-fn gossip(config: &NetworkConfig, topic: &IdentTopic) -> Result<Gossipsub, NetworkError> {
+fn gossip(config: &NetworkConfig) -> Result<Gossipsub, NetworkError> {
     let failed = |error: String| NetworkError::Gossip(error);
     let settings = gossipsub::ConfigBuilder::default()
         // Our messages carry their author's signature inside, over run and type as well.
@@ -203,26 +217,25 @@ fn gossip(config: &NetworkConfig, topic: &IdentTopic) -> Result<Gossipsub, Netwo
         .build()
         .map_err(|error| failed(error.to_string()))?;
     let filter = MaxCountSubscriptionFilter {
-        filter: WhitelistSubscriptionFilter(HashSet::from([topic.hash()])),
-        max_subscribed_topics: 1,
+        filter: RunTopics { prefix: config.network.topics() },
+        max_subscribed_topics: RUNS_MAX,
         max_subscriptions_per_request: 64,
     };
     let mut gossip = Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, settings, filter)
         .map_err(|e| failed(e.to_owned()))?;
-    let (params, thresholds) = score(topic);
+    let (params, thresholds) = score();
     gossip.with_peer_score(params, thresholds).map_err(failed)?;
-    gossip.subscribe(topic).map_err(|error| failed(error.to_string()))?;
     Ok(gossip)
 }
 
-/// Peer scores for a small network (THREATS.md).
+/// How what a peer does in one run counts.
 ///
 /// A rejected message costs 100 times the square of how many there were of late: one is a remark
 /// (-100), three cut the peer off from gossip (-900), five are enough not to be heard (-2,500). What
 /// a peer can earn is small beside that, so nobody saves up for an attack. Failing to deliver enough
 /// is not punished: in a run of six peers with one message a minute nobody delivers "enough".
-fn score(topic: &IdentTopic) -> (PeerScoreParams, PeerScoreThresholds) {
-    let of_topic = TopicScoreParams {
+pub(super) fn topic_score() -> TopicScoreParams {
+    TopicScoreParams {
         topic_weight: 1.0,
         time_in_mesh_weight: 0.01,
         time_in_mesh_quantum: Duration::from_secs(1),
@@ -235,9 +248,13 @@ fn score(topic: &IdentTopic) -> (PeerScoreParams, PeerScoreThresholds) {
         invalid_message_deliveries_weight: -100.0,
         invalid_message_deliveries_decay: gossipsub::score_parameter_decay(Duration::from_secs(600)),
         ..TopicScoreParams::default()
-    };
+    }
+}
+
+/// Peer scores for a small network (THREATS.md); [`topic_score`] says what counts in each run. What is
+/// earned in all runs together is capped, what is lost is not.
+fn score() -> (PeerScoreParams, PeerScoreThresholds) {
     let params = PeerScoreParams {
-        topics: [(topic.hash(), of_topic)].into(),
         topic_score_cap: 20.0,
         ip_colocation_factor_weight: -10.0,
         ip_colocation_factor_threshold: 8.0,

@@ -50,7 +50,12 @@ impl NetworkName {
 
     /// `/shoal/{network}/{run}`: the one topic of a run.
     pub(super) fn topic(&self, run: &RunId) -> String {
-        format!("/shoal/{}/{run}", self.0)
+        format!("{}{run}", self.topics())
+    }
+
+    /// What the topics of all runs start with.
+    pub(super) fn topics(&self) -> String {
+        format!("/shoal/{}/", self.0)
     }
 }
 
@@ -59,8 +64,6 @@ impl NetworkName {
 pub struct NetworkConfig {
     /// The network.
     pub network: NetworkName,
-    /// The run whose topic is joined and whose providers are looked for.
-    pub run: RunId,
     /// Where to listen: `/ip4|ip6/.../tcp/...` or `/ip4|ip6/.../udp/.../quic-v1`. Port 0 lets the
     /// system choose. If all of them are loopback, loopback addresses are announced and believed;
     /// otherwise they are neither.
@@ -94,7 +97,7 @@ pub struct NetworkConfig {
     pub mdns: bool,
     /// Answer Kademlia queries. False for a node that nobody can reach.
     pub server: bool,
-    /// Run peers to look for: below this a node goes on dialling whom it finds, so a run of at most
+    /// Peers of each run to look for: below this a node goes on dialling whom it finds, so a run of at most
     /// this size plus one becomes a full mesh. 12 is gossipsub's default upper mesh degree.
     pub peers_target: usize,
     /// Gossipsub's heartbeat. 1 s is its default; mesh repair and lazy gossip take one of these.
@@ -103,8 +106,10 @@ pub struct NetworkConfig {
     pub idle_timeout: Duration,
     /// Bounds on connections.
     pub connections: ConnectionBounds,
-    /// Bounds on requests.
+    /// Bounds on requests between the peers of a run.
     pub requests: RequestBounds,
+    /// Bounds on questions about runs, which anybody may ask.
+    pub catalogue: RequestBounds,
 }
 
 /// A private network's pre-shared key. Shown by nothing.
@@ -226,15 +231,22 @@ impl Default for RequestBounds {
     }
 }
 
+impl RequestBounds {
+    /// For questions about runs: they come from strangers, are rare and are answered at once.
+    #[must_use]
+    pub const fn catalogue() -> Self {
+        Self { inbound: 8, per_connection: 2, outbound: 64, serve_timeout: Duration::from_secs(10) }
+    }
+}
+
 impl NetworkConfig {
     /// A node that listens on loopback, TCP and QUIC, ports chosen by the system, and calls nobody.
     #[must_use]
-    pub fn new(network: NetworkName, run: RunId) -> Self {
+    pub fn new(network: NetworkName) -> Self {
         let loopback =
             |rest: &str| format!("/ip4/127.0.0.1{rest}").parse().unwrap_or_else(|_| unreachable!("a constant address"));
         Self {
             network,
-            run,
             listen: vec![loopback("/tcp/0"), loopback("/udp/0/quic-v1")],
             external: Vec::new(),
             bootstrap: Vec::new(),
@@ -255,6 +267,7 @@ impl NetworkConfig {
             idle_timeout: Duration::from_secs(20),
             connections: ConnectionBounds::default(),
             requests: RequestBounds::default(),
+            catalogue: RequestBounds::catalogue(),
         }
     }
 }

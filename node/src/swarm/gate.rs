@@ -22,6 +22,7 @@ use libp2p::swarm::{
     ToSwarm, dummy,
 };
 use libp2p::{Multiaddr, PeerId};
+use shoal_protocol::id::NodeId;
 
 use super::address::{Prefix, is_public, is_relayed};
 use super::config::{ConnectionBounds, NetworkConfig};
@@ -107,6 +108,12 @@ impl Gate {
             banned: HashMap::new(),
             closing: VecDeque::new(),
         }
+    }
+
+    /// Keeps places for these, too.
+    pub(super) fn know_long(&mut self, nodes: &[NodeId]) {
+        let room = LONG_KNOWN_MAX.saturating_sub(self.long_known.len());
+        self.long_known.extend(nodes.iter().filter_map(peer_of).take(room));
     }
 
     /// Refuses this peer until then and closes what is open. A later ban replaces an earlier one.
@@ -242,7 +249,6 @@ mod tests {
     use crate::identity::Identity;
     use crate::networks;
     use crate::swarm::NetworkName;
-    use shoal_protocol::id::RunId;
     use std::time::Duration;
 
     fn peer() -> PeerId {
@@ -250,7 +256,7 @@ mod tests {
     }
 
     fn config() -> NetworkConfig {
-        NetworkConfig::new(NetworkName::new("local").unwrap(), RunId([0; 32]))
+        NetworkConfig::new(NetworkName::new("local").unwrap())
     }
 
     /// A gate with so many outgoing connections to members of this prefix.

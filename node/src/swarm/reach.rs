@@ -40,6 +40,8 @@ use crate::networks::Scope;
 const TICK: Duration = Duration::from_secs(1);
 /// How long a node with peers waits for proof before it calls itself private.
 const PROOF_PATIENCE: Duration = Duration::from_secs(15);
+/// Long-known peers of which two are kept connected.
+const LONG_KNOWN_MAX: usize = 64;
 /// Long-known peers that are kept connected.
 const LONG_KNOWN_WANTED: usize = 2;
 
@@ -118,6 +120,8 @@ pub(super) struct Place {
     proofs: Proofs,
     relays: Relays,
     long_known: Vec<NodeId>,
+    /// Addresses of an earlier life, with names.
+    remembered: Vec<Multiaddr>,
     /// Connected peers whose name could be a member's and who speak none of our protocols.
     foreign: BTreeSet<NodeId>,
     mdns: bool,
@@ -151,6 +155,7 @@ impl Place {
             },
             relays: Relays::new(now),
             long_known: config.long_known.clone(),
+            remembered: config.remembered.clone(),
             foreign: BTreeSet::new(),
             mdns: config.mdns,
             next_at: now,
@@ -170,6 +175,17 @@ impl Place {
     /// Whether an address that is listened on is told to others as it is.
     pub(super) fn tells_listened(&self, address: &Multiaddr) -> bool {
         self.proofs.local && !is_relayed(address) && (self.kept.loopback || !is_loopback(address))
+    }
+
+    /// Notes addresses of an earlier life that the network did not start with.
+    pub(super) fn remember(&mut self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
+        self.ways.note_addresses(Way::Remembered, &addresses);
+        for address in &addresses {
+            self.near.learn(address);
+        }
+        self.remembered.extend(addresses);
+        let room = LONG_KNOWN_MAX.saturating_sub(self.long_known.len());
+        self.long_known.extend(long_known.into_iter().take(room));
     }
 
     /// Whether this peer is here for something else than our network.
@@ -294,7 +310,7 @@ impl Network {
     /// Remembered addresses that name this peer.
     fn place_of(&self, peer: &PeerId) -> Vec<Multiaddr> {
         let names = |address: &&Multiaddr| matches!(address.iter().last(), Some(Protocol::P2p(named)) if named == *peer);
-        self.config.remembered.iter().filter(names).cloned().collect()
+        self.place.remembered.iter().filter(names).cloned().collect()
     }
 
     /// Looks at an event before anybody else does; false if it is of no further interest.
