@@ -9,6 +9,7 @@
 mod bounded;
 mod guard;
 mod orders;
+mod place;
 mod roster;
 mod status;
 mod token;
@@ -27,8 +28,9 @@ use tokio::sync::watch;
 
 use self::bounded::Bounded;
 pub use self::orders::{JoinOrder, JoinedRun, ListedRun, Order, OrderSender, Refusal};
+pub use self::place::PlaceStatus;
 pub use self::roster::Roster;
-pub use self::status::{NodeState, NodeStatus, PeerStatus, RunStatus, Snapshot};
+pub use self::status::{NodeState, NodeStatus, PeerStatus, RunStatus, Snapshot, WayState};
 pub use self::token::{TOKEN_FILE, Token};
 use crate::atomic;
 

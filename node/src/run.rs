@@ -83,7 +83,7 @@ async fn run_node(config: &Config, order: RunOrder) -> Result<(), CliError> {
     let mut signals = Signals::new()?;
     // Before anything else: who is refused must not touch what the running node has left there.
     let _lock = DirLock::take(config.data_dir()).map_err(|error| CliError::operation(StartError::Store(error)))?;
-    let identity = Identity::load_or_create(config.data_dir())?;
+    let identity = Identity::load_or_create_with_work(config.data_dir(), config.overlay().identity_bits())?;
     let node = identity.node_id();
     let start = |error| CliError::operation(StartError::Network(error));
     let (hub, handle) = Hub::new(config.network_config(), identity.keypair()).map_err(start)?;
@@ -93,7 +93,7 @@ async fn run_node(config: &Config, order: RunOrder) -> Result<(), CliError> {
     let status = NodeStatus { network: config.network().as_str().to_owned(), node: node.to_string(), ..NodeStatus::default() };
     let (roster, news) = watch::channel(Roster { node: status, hub: Some(handle.clone()), ..Roster::default() });
     let mut runs = Runs::new(config.clone(), identity, handle.clone(), stopped.clone(), roster);
-    begin(&mut runs, order).await?;
+    begin(config, &mut runs, order).await?;
 
     let api = Api::bind(config.api(), config.data_dir()).await?;
     tracing::info!(address = %api.address(), "the local API listens");
@@ -106,10 +106,13 @@ async fn run_node(config: &Config, order: RunOrder) -> Result<(), CliError> {
     live(&mut runs, &handle, (again, given), &stop, &mut signals).await
 }
 
-/// Takes part in what was asked for, or in what it was in before.
-async fn begin(runs: &mut Runs, order: RunOrder) -> Result<(), CliError> {
+/// Takes part in what was asked for, or in what it was in before, or in the network's own run.
+async fn begin(config: &Config, runs: &mut Runs, order: RunOrder) -> Result<(), CliError> {
     runs.offer_remembered().await.map_err(CliError::operation)?;
-    let RunOrder { wanted, data, mut record } = order;
+    let RunOrder { mut wanted, data, mut record } = order;
+    if wanted.is_empty() && runs.remembered().is_empty() {
+        wanted.extend(config.overlay().run().map(|spec| Wanted { spec: spec.clone(), text: spec.to_toml() }));
+    }
     if !wanted.is_empty() {
         for Wanted { spec, text } in wanted {
             runs.join(spec, &text, &data, record.take()).await.map_err(CliError::operation)?;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use libp2p::Multiaddr;
 use shoal_ml::{DataError, Dataset, Device, Task, TaskError, Trainer};
 use shoal_protocol::desk::Desk;
-use shoal_protocol::id::RunId;
+use shoal_protocol::id::{NodeId, RunId};
 use shoal_protocol::layout::Layout;
 use shoal_protocol::peer::{Config, Resume};
 use shoal_protocol::replica::{Replica, ReplicaError};
@@ -117,6 +117,7 @@ pub struct Prepared {
     trainer: TrainerParts,
     store: SharedStore,
     remembered: Vec<Multiaddr>,
+    long_known: Vec<NodeId>,
 }
 
 /// Starts a node of one run: a hub and a driver, of which nothing runs yet but threads, which wait.
@@ -133,7 +134,7 @@ pub fn start(
     let prepared = prepare(plan)?;
     // The hub lives as long as somebody could ask it for something: here until it has given its line.
     let (mut hub, _handle) = Hub::new(network, key)?;
-    hub.call(prepared.remembered().to_vec());
+    hub.call(prepared.remembered().to_vec(), prepared.long_known().to_vec());
     let line = hub.join(prepared.run())?;
     let driver = prepared.drive(line, status, progress)?;
     Ok((hub, driver))
@@ -159,7 +160,8 @@ pub fn prepare(plan: RunPlan) -> Result<Prepared, StartError> {
     let mut store = Store::open(&plan.dir)?;
     store.claim(&me, &run)?;
     let restored = restore(&mut store, &plan.spec, &layout, &plan.identity, &task, &mut trainer)?;
-    let remembered = store.remembered_peers().into_iter().flat_map(|peer| peer.addresses).collect();
+    let remembered = store.remembered_peers().into_iter().flat_map(|peer| peer.named_addresses()).collect();
+    let long_known = store.long_known();
     let next_seq = store.sequence() + 1;
     let store: SharedStore = Arc::new(Mutex::new(store));
 
@@ -189,7 +191,7 @@ pub fn prepare(plan: RunPlan) -> Result<Prepared, StartError> {
         evaluate_every: plan.evaluate_every,
     };
     let trainer = TrainerParts { trainer, task, test: plan.test, device: plan.device };
-    Ok(Prepared { machine, resume: restored.resume, recording, desk, trainer, store, remembered })
+    Ok(Prepared { machine, resume: restored.resume, recording, desk, trainer, store, remembered, long_known })
 }
 
 impl Prepared {
@@ -203,6 +205,12 @@ impl Prepared {
     #[must_use]
     pub fn remembered(&self) -> &[Multiaddr] {
         &self.remembered
+    }
+
+    /// Peers of the run, those known the longest first.
+    #[must_use]
+    pub fn long_known(&self) -> &[NodeId] {
+        &self.long_known
     }
 
     /// Starts the threads; nothing happens before [`Driver::run`].

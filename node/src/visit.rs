@@ -57,7 +57,7 @@ fn visit<T>(
         return Err(CliError::NoNode(config.data_dir().to_owned()));
     }
     let _lock = DirLock::take(config.data_dir()).map_err(|error| CliError::operation(StartError::Store(error)))?;
-    let identity = Identity::load_or_create(config.data_dir())?;
+    let identity = Identity::load_or_create_with_work(config.data_dir(), config.overlay().identity_bits())?;
     // Nobody comes here to find us: a visitor keeps no records for others.
     let network = NetworkConfig { server: false, ..config.network_config() };
     let runtime = crate::run::runtime()?;
@@ -65,7 +65,7 @@ fn visit<T>(
         let me = identity.node_id();
         let start = |error| CliError::operation(StartError::Network(error));
         let (mut hub, handle) = Hub::new(network, identity.keypair()).map_err(start)?;
-        hub.call(remembered(config));
+        hub.call(remembered(config), Vec::new());
         tokio::spawn(hub.run());
         ask(handle, me).await
     });
@@ -81,5 +81,5 @@ fn remembered(config: &Config) -> Vec<Multiaddr> {
         let store = Store::open(&memory.run_dir(&run.spec.run_id())).ok()?;
         Some(store.remembered_peers())
     });
-    peers.flatten().flat_map(|peer| peer.addresses).take(CALLED_MAX).collect()
+    peers.flatten().flat_map(|peer| peer.named_addresses()).take(CALLED_MAX).collect()
 }

@@ -35,6 +35,9 @@ impl Roster {
             status.runs.push(run);
             peers.extend(snapshot.peers.iter().cloned().map(|peer| PeerStatus { run: snapshot.status.run.clone(), ..peer }));
         }
+        if let (true, Some(hub)) = (self.members.is_empty(), &self.hub) {
+            peers.extend(hub.news().borrow().peers.iter().map(PeerStatus::connected));
+        }
         let offered = self.offered.iter().cloned();
         let offered = offered.map(|(run, name)| RunStatus { run, name, state: NodeState::Idle, ..RunStatus::default() });
         status.runs.extend(offered);
@@ -48,11 +51,16 @@ impl Roster {
     }
 
     fn idle(&self) -> NodeStatus {
-        let mut status = NodeStatus { state: NodeState::Idle, ..self.node.clone() };
+        let state = if self.node.state == NodeState::Relaying { NodeState::Relaying } else { NodeState::Idle };
+        let mut status = NodeStatus { state, ..self.node.clone() };
         if let Some(hub) = &self.hub {
             (status.sent_bytes, status.received_bytes) = hub.byte_counts();
             let news = Arc::clone(&hub.news().borrow());
             status.listen = news.listen.iter().map(ToString::to_string).collect();
+            status.connected = u32::try_from(news.peers.len()).unwrap_or(u32::MAX);
+            status.reach = news.place.reach.clone();
+            status.addresses = news.place.addresses.clone();
+            status.ways = news.place.ways.clone();
         }
         status
     }

@@ -12,9 +12,13 @@ use crate::run::{RunOrder, Wanted};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
-    /// A run spec to train by; may be repeated [default: the runs that this node was in before]
+    /// A run spec to train by; may be repeated [default: the runs that this node was in before, or the
+    /// network's own]
     #[arg(long, value_name = "SPEC.toml")]
     run: Vec<PathBuf>,
+    /// What to do: train, or only help others to meet and pass on for those behind routers
+    #[arg(long, value_enum, default_value_t = Role::Train)]
+    role: Role,
     /// Record all that this node is told and does into a new FILE, for `shoal sim replay`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -24,6 +28,15 @@ pub(super) struct RunArgs {
     settings: Settings,
 }
 
+/// What a node is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Take part in runs.
+    Train,
+    /// Take part in none: answer who asks for peers, and relay.
+    Relay,
+}
+
 /// A record is of one run's life.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("a record is of one run, and --record was given with {0}")]
@@ -31,10 +44,18 @@ pub(super) struct RunArgs {
 struct RecordOfMany(usize);
 
 /// Checks configuration, specs and tasks, then hands them to `start`, which returns when the node is told
-/// to stop.
-pub(super) fn command(args: RunArgs, start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>) -> Result<(), CliError> {
+/// to stop. A relay is handed to `relay`.
+pub(super) fn command(
+    args: RunArgs,
+    start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
+    relay: impl FnOnce(&Config) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     let data = args.settings.data_settings();
     let config = Config::load(&args.place, args.settings)?;
+    if args.role == Role::Relay {
+        prepare(&config)?;
+        return relay(&config);
+    }
     let mut wanted: Vec<Wanted> = Vec::with_capacity(args.run.len());
     for path in &args.run {
         let (spec, text) = spec::read(path)?;
@@ -55,6 +76,12 @@ pub(super) fn foreground(
     order: RunOrder,
     start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
+    prepare(config)?;
+    start(config, order)
+}
+
+/// There is a node in the data directory, and it logs.
+fn prepare(config: &Config) -> Result<(), CliError> {
     if !config.data_dir().join(KEY_FILE).exists() {
         return Err(CliError::NoNode(config.data_dir().to_owned()));
     }
@@ -64,5 +91,5 @@ pub(super) fn foreground(
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
-    start(config, order)
+    Ok(())
 }

@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::error::{ConfigError, Origin};
 use super::values::{DataSettings, DataSource, Shard};
 use super::{CONFIG_BYTES_MAX, Config};
+use crate::networks::Network;
 use crate::swarm::NetworkName;
 
 /// Where a node's files lie: what the verbs need that ask or prepare a node.
@@ -59,18 +60,27 @@ pub struct Settings {
     /// The data directory, in a file outside it only: [`Place`] has the flag.
     #[arg(skip)]
     pub data_dir: Option<PathBuf>,
-    /// The overlay to belong to [default: local]
-    #[arg(long, env = "SHOAL_NETWORK", value_name = "NAME")]
+    /// The network to belong to: local, testnet, a name of your own or a network file [default: local]
+    #[arg(long, env = "SHOAL_NETWORK", value_name = "NAME|FILE")]
     pub network: Option<String>,
     /// Address to listen on; may be repeated [default: TCP and QUIC on port 7462]
     #[arg(long, env = "SHOAL_LISTEN", value_name = "MULTIADDR", value_delimiter = ',')]
     pub listen: Option<Vec<String>>,
+    /// Address at which others can reach this node, where it cannot find that out; may be repeated
+    #[arg(long, env = "SHOAL_EXTERNAL", value_name = "MULTIADDR", value_delimiter = ',')]
+    pub external: Option<Vec<String>>,
     /// Peer to find the network through; may be repeated
     #[arg(long, env = "SHOAL_BOOTSTRAP", value_name = "MULTIADDR", value_delimiter = ',')]
     pub bootstrap: Option<Vec<String>>,
     /// Look for peers on the local network [default: true]
     #[arg(long, env = "SHOAL_MDNS", value_name = "BOOL")]
     pub mdns: Option<bool>,
+    /// Ask the router to forward our port, in networks that reach beyond the house [default: true]
+    #[arg(long, env = "SHOAL_UPNP", value_name = "BOOL")]
+    pub upnp: Option<bool>,
+    /// Pass on for peers behind routers, within bounds, while others can reach us [default: true]
+    #[arg(long, env = "SHOAL_RELAY", value_name = "BOOL")]
+    pub relay: Option<bool>,
     /// What to train on: digits, hamlet or idx:DIRECTORY [default: digits]
     #[arg(long, env = "SHOAL_DATA", value_name = "SOURCE")]
     pub data: Option<String>,
@@ -182,7 +192,8 @@ impl Layers<'_> {
 const LISTEN: [&str; 2] = ["/ip4/0.0.0.0/tcp/7462", "/ip4/0.0.0.0/udp/7462/quic-v1"];
 const LISTEN_EXPECTED: &str = "1 to 16 addresses such as /ip4/0.0.0.0/tcp/7462 or /ip4/0.0.0.0/udp/7462/quic-v1";
 const BOOTSTRAP_EXPECTED: &str = "at most 64 addresses such as /ip4/192.0.2.1/tcp/7462/p2p/<peer id>";
-const NETWORK_EXPECTED: &str = "1 to 32 lower-case letters, digits or '-'";
+const NETWORK_EXPECTED: &str = "local, testnet, 1 to 32 lower-case letters, digits or '-', or a file that ends in .toml";
+const EXTERNAL_EXPECTED: &str = "at most 16 addresses such as /ip4/192.0.2.1/tcp/7462";
 const API_EXPECTED: &str = "a loopback address with a port, such as 127.0.0.1:0";
 
 /// Every default stands here, in the words of the file, and passes the same check.
@@ -190,10 +201,24 @@ pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> 
     let layers = Layers { flags, file };
     let text = |default: &str| default.to_owned();
     let listen = LISTEN.map(str::to_owned).to_vec();
+    let network = layers.take(
+        "network",
+        |s| &s.network,
+        text("local"),
+        NETWORK_EXPECTED,
+        |name| (Network::is_file(name) || NetworkName::new(name).is_ok()).then(|| name.clone()),
+    )?;
     Ok(Config {
         data_dir,
-        network: layers.take("network", |s| &s.network, text("local"), NETWORK_EXPECTED, |name| NetworkName::new(name).ok())?,
+        network: Network::load(&network)?,
         listen: layers.take("listen", |s| &s.listen, listen, LISTEN_EXPECTED, |list| addresses(list, 1..=16, is_listen))?,
+        external: layers.take(
+            "external",
+            |s| &s.external,
+            vec![],
+            EXTERNAL_EXPECTED,
+            |list| addresses(list, 0..=16, is_listen),
+        )?,
         bootstrap: layers.take(
             "bootstrap",
             |s| &s.bootstrap,
@@ -202,6 +227,8 @@ pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> 
             |list| addresses(list, 0..=64, is_peer),
         )?,
         mdns: layers.take("mdns", |s| &s.mdns, true, "true or false", |&on| Some(on))?,
+        upnp: layers.take("upnp", |s| &s.upnp, true, "true or false", |&on| Some(on))?,
+        relay: layers.take("relay", |s| &s.relay, true, "true or false", |&on| Some(on))?,
         data: data(&layers)?,
         wait_for_peers: layers.take("wait_for_peers", |s| &s.wait_for_peers, 0, "between 0 and 64", |&n| count(n, 0..=64))?,
         connections_in: layers.take(

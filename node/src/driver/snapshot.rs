@@ -36,6 +36,7 @@ impl Driver {
     fn node_status(&self, stopping: bool) -> NodeStatus {
         let (sent_bytes, received_bytes) = self.line.byte_counts();
         let mixed = self.mixed.as_ref();
+        let news = self.line.news();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         NodeStatus {
             network: self.names.network.clone(),
@@ -54,7 +55,11 @@ impl Driver {
             rejects: self.peer.rejects().seen().map(|(reject, count)| (reject.label().to_owned(), count)).collect(),
             uptime_s: self.started.elapsed().as_secs(),
             weights: mixed.map(|mixed| mixed.weights.to_string()),
-            listen: self.line.news().listen.iter().map(ToString::to_string).collect(),
+            listen: news.listen.iter().map(ToString::to_string).collect(),
+            reach: news.place.reach.clone(),
+            addresses: news.place.addresses.clone(),
+            connected: count(news.peers.len()),
+            ways: news.place.ways.clone(),
             trouble: self.trouble.clone(),
             runs: Vec::new(),
         }
@@ -62,16 +67,18 @@ impl Driver {
 
     fn peer_status(&self, peer: &NodeId, seen: &Seen, connected: &[PeerInfo]) -> PeerStatus {
         let trust = self.mixed.as_ref().and_then(|mixed| mixed.trust.iter().find(|(author, _)| author == peer));
+        let link = connected.iter().find(|info| info.node == *peer);
         PeerStatus {
             node: peer.to_string(),
-            address: connected.iter().find(|info| info.node == *peer).map(|info| info.address.to_string()),
             round: seen.heard.map_or(0, |heard| heard.round),
             heard_s: seen.heard.map(|_| self.now().since(seen.at).0 / 1_000_000),
             standing: trust.map_or(1.0, |&(_, trust)| f64::from(trust)),
             last_fault: self.peer.standing().record(peer).map(|record| record.reason.label().to_owned()),
             received_bytes: self.answers_from.get(peer).copied().unwrap_or(0),
             run: self.names.run.clone(),
+            ..PeerStatus::default()
         }
+        .linked(link)
     }
 
     /// Writes down where the peers of the run can be reached, for the next start.

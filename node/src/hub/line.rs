@@ -14,6 +14,7 @@ use shoal_protocol::id::{NodeId, RunId};
 use tokio::sync::{mpsc, watch};
 
 use super::Command;
+use crate::api::PlaceStatus;
 use crate::swarm::{ByteCounts, GossipTicket, PeerInfo, Prefix, PublishError, ReplyHandle, RequestError, Verdict};
 
 /// What happened in a run.
@@ -69,6 +70,8 @@ pub struct News {
     pub peers: Vec<PeerInfo>,
     /// Where the node listens.
     pub listen: Vec<Multiaddr>,
+    /// How it can be reached and how it finds others.
+    pub place: PlaceStatus,
 }
 
 /// One run's end of the hub. Dropping it leaves the run.

@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use line::{Event, Line, News};
 pub use survey::{Found, SURVEY_PEERS_MAX};
 
+use crate::api::PlaceStatus;
 use crate::catalogue::Shelf;
 use crate::swarm::{ByteCounts, GossipTicket, Key, Network, NetworkConfig, NetworkError, NetworkEvent, RequestTicket, Verdict};
 use survey::Surveys;
@@ -54,7 +55,7 @@ pub(crate) enum Command {
     Ban { peer: NodeId, time: Duration },
     Leave { run: RunId },
     Join { run: RunId, line: oneshot::Sender<Result<Line, NetworkError>> },
-    Call { addresses: Vec<Multiaddr> },
+    Call { addresses: Vec<Multiaddr>, long_known: Vec<NodeId> },
     Shelve { shelf: Shelf },
     Survey { key: Key, question: Vec<u8>, answer_bytes_max: usize, found: mpsc::Sender<Found> },
 }
@@ -135,9 +136,9 @@ impl Hub {
         Ok(Line { run, events: events.1, refused: VecDeque::new(), commands, news, counts, waiting })
     }
 
-    /// Calls these addresses, too.
-    pub fn call(&mut self, addresses: impl IntoIterator<Item = Multiaddr>) {
-        self.network.call(addresses);
+    /// Calls these addresses of an earlier life, too, and keeps places for peers known long.
+    pub fn call(&mut self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
+        self.network.call(addresses, long_known);
     }
 
     /// Serves all runs until there is neither line nor handle.
@@ -159,7 +160,8 @@ impl Hub {
     }
 
     fn tell_news(&self) {
-        let news = News { peers: self.network.peers(), listen: self.network.listen_addresses() };
+        let news =
+            News { peers: self.network.peers(), listen: self.network.listen_addresses(), place: PlaceStatus::of(&self.network) };
         self.news.send_replace(Arc::new(news));
     }
 
@@ -185,7 +187,7 @@ impl Hub {
                 // Who asked may be gone; the line then says goodbye by itself.
                 let _ = line.send(self.join(run));
             }
-            Command::Call { addresses } => self.network.call(addresses),
+            Command::Call { addresses, long_known } => self.network.call(addresses, long_known),
             Command::Shelve { shelf } => {
                 self.network.offer(!shelf.is_empty());
                 self.shelf = shelf;
@@ -294,12 +296,12 @@ impl HubHandle {
         joined.await.unwrap_or(Err(NetworkError::RunTaken))
     }
 
-    /// Calls these addresses, too.
+    /// Calls these addresses of an earlier life, too, and keeps places for peers known long.
     ///
     /// # Errors
     /// [`HubGone`].
-    pub async fn call(&self, addresses: Vec<Multiaddr>) -> Result<(), HubGone> {
-        self.commands.send(Command::Call { addresses }).await.map_err(|_| HubGone)
+    pub async fn call(&self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) -> Result<(), HubGone> {
+        self.commands.send(Command::Call { addresses, long_known }).await.map_err(|_| HubGone)
     }
 
     /// What strangers are answered who ask about runs, from now on.

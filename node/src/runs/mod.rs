@@ -136,7 +136,7 @@ impl Runs {
         let source = self.config.data().with(&own)?.with(data)?;
         let base = self.plan(spec.clone(), record);
         let (prepared, model_bytes) = tokio::task::spawn_blocking(move || open(base, &source)).await??;
-        self.hub.call(prepared.remembered().to_vec()).await?;
+        self.hub.call(prepared.remembered().to_vec(), prepared.long_known().to_vec()).await?;
         let line = self.hub.join(run).await?;
         self.memory.join(&spec, text, data)?;
         let (status, watched) = watch::channel(Snapshot::default());

@@ -242,6 +242,12 @@ impl Discovery {
         found.into_iter().filter(may).take(missing).collect()
     }
 
+    /// The first so many of these that did not fail a moment ago.
+    pub(super) fn not_failed(&self, peers: impl IntoIterator<Item = PeerId>, count: usize, now: Instant) -> Vec<PeerId> {
+        let may = |peer: &PeerId| self.failures.get(peer).is_none_or(|failure| failure.again_at <= now);
+        peers.into_iter().filter(may).take(count).collect()
+    }
+
     /// This peer could not be dialled.
     pub(super) fn on_failed(&mut self, peer: PeerId, now: Instant) {
         if !self.failures.contains_key(&peer)

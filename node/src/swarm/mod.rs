@@ -13,6 +13,10 @@
 //! | `gate` | who is refused outright |
 //! | `behaviour` | how libp2p's protocols are set up |
 //! | `discovery` | when to look, whom to dial |
+//! | `members`, `near` | who meets our protocols; what is dialled at all |
+//! | `reach`, `relays` | how others can reach us, and through whom |
+//! | `rendezvous` | meeting strangers in a public network |
+//! | `ways` | who was found how |
 //! | `requests` | one question, one answer |
 //! | `peers`, `address` | who is there and where |
 //! | `translate` | libp2p's events into ours |
@@ -27,11 +31,17 @@ mod config;
 mod count;
 mod discovery;
 mod gate;
+mod members;
 mod muxer;
+mod near;
 mod peers;
+mod reach;
+mod relays;
+mod rendezvous;
 mod requests;
 mod translate;
 mod transport;
+mod ways;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -53,16 +63,22 @@ use tokio::time::{Sleep, sleep_until};
 
 pub use address::{Prefix, TransportKind};
 pub use behaviour::GOSSIP_BYTES_MAX;
-pub use config::{ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RequestBounds};
+pub use config::{
+    ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RelayBounds, RequestBounds, Secret,
+};
 pub use count::ByteCounts;
 pub use discovery::Key;
 pub use peers::{Direction, PeerInfo};
+pub use reach::Reach;
 pub use requests::{REQUEST_BYTES_MAX, ReplyHandle, RequestError, RequestTicket};
+pub use ways::{Way, WayStatus};
 
 use crate::identity::{node_of, peer_of};
 use behaviour::{Behaviour, topic_score};
 use discovery::Discovery;
+use near::Near;
 use peers::Peers;
+use reach::Place;
 
 /// Runs that a node takes part in at a time, and runs that a peer may say it is in. A guess: each costs
 /// a model, a data set and its share of the processor.
@@ -109,6 +125,12 @@ pub enum NetworkError {
     /// Gossip's settings contradict each other.
     #[error("gossip cannot be set up: {0}")]
     Gossip(String),
+    /// A private network listens on TCP alone, and no TCP address is named.
+    #[error("a private network speaks TCP only; listen on an address such as /ip4/0.0.0.0/tcp/7462")]
+    SecretNeedsTcp,
+    /// The system's resolver cannot be used.
+    #[error("names cannot be resolved: {0}")]
+    Names(io::Error),
     /// One run more than a node takes part in.
     #[error("a node takes part in at most {RUNS_MAX} runs at a time")]
     TooManyRuns,
@@ -263,8 +285,8 @@ pub struct Network {
     swarm: Swarm<Behaviour>,
     config: NetworkConfig,
     runs: BTreeMap<RunId, IdentTopic>,
-    /// Whether all addresses listened on are loopback, so that peers' may be too.
-    loopback: bool,
+    /// How this node can be reached and by whom it is found.
+    place: Place,
     peers: Peers,
     discovery: Discovery,
     /// Wakes at the next tick of `discovery`.
@@ -286,10 +308,21 @@ impl Network {
     /// [`NetworkError`]: an address is in use or cannot be listened on, or multicast DNS is missing.
     pub fn new(config: NetworkConfig, key: Keypair) -> Result<Self, NetworkError> {
         let counts = Arc::new(ByteCounts::default());
-        let loopback = config.listen.iter().all(address::is_loopback);
-        let near = loopback || config.bootstrap.iter().any(address::is_loopback);
-        let transport = transport::build(&key, &counts, near)?;
-        let behaviour = Behaviour::new(&config, &key)?;
+        let mut config = config;
+        if config.secret.is_some() {
+            config.listen.retain(|address| address::transport_of(address) == TransportKind::Tcp);
+            if config.listen.is_empty() {
+                return Err(NetworkError::SecretNeedsTcp);
+            }
+        }
+        let now = Instant::now();
+        let near = Near::new(reach::calls_itself(&config), config.scope);
+        let place = Place::new(&config, near.clone(), now);
+        let called: Vec<_> = config.ticket.iter().chain(&config.remembered).cloned().collect();
+        config.bootstrap.extend(called);
+        let parts = transport::Parts { key: &key, counts: &counts, near, secret: config.secret };
+        let (transport, relay_client) = transport::build(parts)?;
+        let behaviour = Behaviour::new(&config, &key, relay_client)?;
         let settings = Config::with_tokio_executor()
             .with_idle_connection_timeout(config.idle_timeout)
             .with_per_connection_event_buffer_size(CONNECTION_EVENTS_MAX)
@@ -307,9 +340,8 @@ impl Network {
         for address in &config.external {
             swarm.add_external_address(address.clone());
         }
-        let now = Instant::now();
         Ok(Self {
-            loopback,
+            place,
             discovery: Discovery::new(config.peers_target, now),
             alarm: Box::pin(sleep_until(now.into())),
             swarm,
@@ -400,11 +432,14 @@ impl Network {
         self.looking.insert(query, (key, true));
     }
 
-    /// Calls these addresses, too, at the next tick and whenever no connection leads to them.
-    pub fn call(&mut self, addresses: impl IntoIterator<Item = Multiaddr>) {
+    /// Calls these addresses of an earlier life, too, at the next tick and whenever no connection leads to
+    /// them; from now on outgoing places are kept for `long_known`.
+    pub fn call(&mut self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
         let room = BOOTSTRAP_MAX.saturating_sub(self.config.bootstrap.len());
         let new: Vec<_> = addresses.into_iter().filter(|address| !self.config.bootstrap.contains(address)).take(room).collect();
-        self.config.bootstrap.extend(new);
+        self.config.bootstrap.extend(new.iter().cloned());
+        self.swarm.behaviour_mut().gate.know_long(&long_known);
+        self.place.remember(new, long_known);
         self.discovery.hurry(Instant::now());
         self.set_alarm();
     }
@@ -420,7 +455,11 @@ impl Network {
                 return Poll::Ready(event);
             }
             if self.alarm.as_mut().poll(cx).is_ready() {
-                self.discover(Instant::now());
+                let now = Instant::now();
+                if self.discovery.next_at() <= now {
+                    self.discover(now);
+                }
+                self.look_around(now);
                 self.set_alarm();
                 continue;
             }
@@ -432,7 +471,8 @@ impl Network {
     }
 
     fn set_alarm(&mut self) {
-        self.alarm.as_mut().reset(self.discovery.next_at().into());
+        let next = self.discovery.next_at().min(self.place.next_at());
+        self.alarm.as_mut().reset(next.into());
     }
 
     /// Sends a message to a run.
@@ -500,11 +540,13 @@ impl Network {
         }
     }
 
-    /// Everybody who is connected, in a run of ours or not, sorted by name.
+    /// Members that are connected, in a run of ours or not, sorted by name.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerInfo> {
         let gossip = &self.swarm.behaviour().gossip;
-        self.peers.snapshot(|peer| gossip.peer_score(peer))
+        let mut peers = self.peers.snapshot(|peer| gossip.peer_score(peer));
+        peers.retain(|info| !self.place.is_foreign(&info.node));
+        peers
     }
 
     /// Where this node listens, without `/p2p/...`.

@@ -37,13 +37,15 @@ pub enum Direction {
 pub struct PeerInfo {
     /// The peer.
     pub node: NodeId,
-    /// The far end of the first connection.
+    /// The far end of the first direct connection or, without one, our way to the relay.
     pub address: Multiaddr,
+    /// Whether no connection is direct.
+    pub relayed: bool,
     /// What the peer says it listens on: at most 8, dialable, unproved.
     pub listens: Vec<Multiaddr>,
-    /// Who dialled first.
+    /// Who dialled it.
     pub direction: Direction,
-    /// Of the first connection.
+    /// Of the same connection; of a relayed one, its way to the relay.
     pub transport: TransportKind,
     /// The last ping's round trip.
     pub rtt: Option<Duration>,
@@ -67,6 +69,7 @@ struct Link {
     connection: ConnectionId,
     address: Multiaddr,
     direction: Direction,
+    relayed: bool,
 }
 
 struct Peer {
@@ -114,6 +117,24 @@ impl Peers {
         self.table.contains_key(peer)
     }
 
+    /// Where we dialled this peer, if a direct connection is ours.
+    pub(super) fn dialled_at(&self, peer: &PeerId) -> Option<Multiaddr> {
+        let mut links = self.table.get(peer)?.links.iter();
+        links.find(|link| link.direction == Direction::Outbound && !link.relayed).map(|link| link.address.clone())
+    }
+
+    /// Whether this peer is connected directly by QUIC.
+    pub(super) fn has_quic(&self, peer: &PeerId) -> bool {
+        let quic = |link: &Link| !link.relayed && transport_of(&link.address) == TransportKind::Quic;
+        self.table.get(peer).is_some_and(|peer| peer.links.iter().any(quic))
+    }
+
+    /// Connections with this peer that lead through a relay, but for this one.
+    pub(super) fn relayed_links(&self, peer: &PeerId, but: ConnectionId) -> Vec<ConnectionId> {
+        let links = self.table.get(peer).map_or(&[][..], |peer| &peer.links);
+        links.iter().filter(|link| link.connection != but && link.relayed).map(|link| link.connection).collect()
+    }
+
     /// Whether some connection's far end is this address.
     pub(super) fn is_linked(&self, address: &Multiaddr) -> bool {
         self.table.values().flat_map(|peer| &peer.links).any(|link| link.address == *address)
@@ -131,11 +152,15 @@ impl Peers {
             agent: String::new(),
             up_in: BTreeSet::new(),
         });
-        let mut address = point.get_remote_address().clone();
+        // Who called us through a relay is named, but only our own end says through which.
+        let mut address = match point {
+            ConnectedPoint::Listener { local_addr, .. } if point.is_relayed() => local_addr.clone(),
+            _ => point.get_remote_address().clone(),
+        };
         if matches!(address.iter().last(), Some(libp2p::multiaddr::Protocol::P2p(_))) {
             address.pop();
         }
-        entry.links.push(Link { connection, address, direction });
+        entry.links.push(Link { connection, address, direction, relayed: point.is_relayed() });
     }
 
     /// What the end of a connection changes; nothing while there is another with the same peer.
@@ -198,10 +223,11 @@ impl Peers {
     /// Everybody, sorted by name.
     pub(super) fn snapshot(&self, score: impl Fn(&PeerId) -> Option<f64>) -> Vec<PeerInfo> {
         let info = |(id, peer): (&PeerId, &Peer)| {
-            let first = peer.links.first()?;
+            let first = peer.links.iter().find(|link| !link.relayed).or(peer.links.first())?;
             Some(PeerInfo {
                 node: peer.node,
                 address: first.address.clone(),
+                relayed: first.relayed,
                 listens: peer.listens.clone(),
                 direction: first.direction,
                 transport: transport_of(&first.address),
@@ -249,6 +275,26 @@ mod tests {
         assert_eq!(peers.on_closed(&peer, two), [Change::Down(RUN, node)]);
         assert_eq!((peers.connected(), peers.up(&RUN)), (0, 0));
         assert_eq!(peers.on_closed(&peer, two), []);
+    }
+
+    #[test]
+    fn a_direct_way_is_shown_before_a_relayed_one() {
+        let peer = Identity::from_seed(&[3; 32]).keypair().public().to_peer_id();
+        let relay = "/ip4/203.0.113.1/tcp/7/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN/p2p-circuit";
+        let called = ConnectedPoint::Listener {
+            local_addr: relay.parse().unwrap(),
+            send_back_addr: format!("/p2p/{peer}").parse().unwrap(),
+        };
+        let (one, two) = (ConnectionId::new_unchecked(1), ConnectionId::new_unchecked(2));
+        let mut peers = Peers::default();
+        peers.on_connected(peer, one, &called);
+        let info = &peers.snapshot(|_| None)[0];
+        assert!(info.relayed && info.address.to_string() == relay && !peers.has_quic(&peer));
+        peers.on_connected(peer, two, &dialed("/ip4/198.51.100.7/udp/7/quic-v1"));
+        let info = &peers.snapshot(|_| None)[0];
+        assert_eq!((info.relayed, info.transport), (false, TransportKind::Quic));
+        assert_eq!((peers.relayed_links(&peer, two), peers.has_quic(&peer)), (vec![one], true));
+        assert_eq!(peers.dialled_at(&peer), Some("/ip4/198.51.100.7/udp/7/quic-v1".parse().unwrap()));
     }
 
     #[test]

@@ -16,7 +16,6 @@ use libp2p::{Multiaddr, PeerId, identify, mdns, ping};
 use rand::seq::SliceRandom;
 use shoal_protocol::id::RunId;
 
-use super::address::{is_loopback, is_useful, useful};
 use super::behaviour::BehaviourEvent;
 use super::config::NetworkName;
 use super::discovery::{Key, RECORD_LIFE, Step};
@@ -98,6 +97,17 @@ impl Network {
         self.call_from = if count == 0 { 0 } else { (self.call_from + CALLS_MAX) % count };
     }
 
+    /// Dials a peer, at these addresses or, if there are none, wherever a query has it.
+    pub(super) fn call_peer(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        let opts = DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing);
+        self.dial(if addresses.is_empty() { opts.build() } else { opts.addresses(addresses).build() });
+    }
+
+    /// Dials a peer at this address even if it is connected.
+    pub(super) fn call_also(&mut self, peer: PeerId, address: Multiaddr) {
+        self.dial(DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(vec![address]).build());
+    }
+
     fn dial(&mut self, opts: DialOpts) {
         // What cannot be dialled at once (banned, no place, already dialling) has its turn later.
         if let Err(error) = self.swarm.dial(opts) {
@@ -107,6 +117,9 @@ impl Network {
 
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         let now = Instant::now();
+        if !self.on_reach_event(&event, now) {
+            return;
+        }
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event, now),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
@@ -128,7 +141,7 @@ impl Network {
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 // Kademlia tells others only what counts as an external address.
-                if self.loopback || !is_loopback(&address) {
+                if self.place.tells_listened(&address) {
                     self.swarm.add_external_address(address.clone());
                     self.discovery.announce_soon(now);
                     self.set_alarm();
@@ -150,16 +163,20 @@ impl Network {
             BehaviourEvent::Requests(event) => self.on_request(event),
             BehaviourEvent::Catalogue(event) => self.on_catalogue(event),
             BehaviourEvent::Kad(event) => self.on_kad(event, now),
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => self.on_identified(peer_id, info),
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.on_reach_identified(peer_id, &info, now);
+                self.on_identified(peer_id, info);
+            }
             BehaviourEvent::Ping(ping::Event { peer, result: Ok(rtt), .. }) => self.peers.on_ping(&peer, rtt),
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
                 let found = found.into_iter().filter(|(peer, _)| !self.peers.is_connected(peer)).collect::<Vec<_>>();
                 for (peer, address) in found.into_iter().take(CALLS_MAX) {
+                    self.on_neighbour(peer, &address);
                     let condition = PeerCondition::DisconnectedAndNotDialing;
                     self.dial(DialOpts::peer_id(peer).condition(condition).addresses(vec![address]).build());
                 }
             }
-            _ => {}
+            event => self.on_reach_behaviour(event, now),
         }
     }
 
@@ -225,7 +242,7 @@ impl Network {
             return;
         }
         let addresses = nearest.into_iter().find(|near| near.peer_id == peer).map(|near| near.addrs);
-        let addresses = useful(addresses.unwrap_or_default(), self.loopback);
+        let addresses = self.place.kept.useful(addresses.unwrap_or_default());
         if addresses.is_empty() {
             return self.unreachable(peer, "nobody knows where it is");
         }
@@ -262,9 +279,10 @@ impl Network {
     /// Lets a peer into the routing table if it speaks our Kademlia, under the addresses it names.
     /// That is hygiene and proves nothing: whoever lies here is a dead entry.
     fn on_identified(&mut self, peer: PeerId, info: identify::Info) {
-        let listens = useful(info.listen_addrs, self.loopback);
+        let listens = self.place.kept.useful(info.listen_addrs);
+        let member = self.place.is_member(&peer);
         let kad = &mut self.swarm.behaviour_mut().kad;
-        if kad.protocol_names().iter().any(|ours| info.protocols.contains(ours)) {
+        if member && kad.protocol_names().iter().any(|ours| info.protocols.contains(ours)) {
             for address in &listens {
                 kad.add_address(&peer, address.clone());
             }
@@ -330,10 +348,10 @@ impl Network {
 
     /// Keeps a provider record that a peer sent of itself (libp2p has checked that), cut to size.
     fn on_provider(&mut self, record: ProviderRecord, now: Instant) {
-        if record.key.as_ref().len() > KEY_BYTES_MAX || node_of(&record.provider).is_none() {
+        if record.key.as_ref().len() > KEY_BYTES_MAX || !self.place.is_member(&record.provider) {
             return;
         }
-        let addresses = record.addresses.into_iter().filter(|address| is_useful(address, self.loopback));
+        let addresses = record.addresses.into_iter().filter(|address| self.place.kept.is_useful(address));
         let addresses: Vec<_> = addresses.take(RECORD_ADDRESSES_MAX).collect();
         if addresses.is_empty() {
             return;

@@ -39,6 +39,7 @@ pub struct Nodes {
 
 impl Nodes {
     /// So many nodes; all but the first are given the first one's address and nothing else.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub async fn new(count: usize, change: impl Fn(&mut NetworkConfig)) -> Self {
         let mut nodes = Self { networks: Vec::new(), ids: Vec::new() };
         for _ in 0..count {
