@@ -137,7 +137,7 @@ fn what_cannot_be_joined_is_said_in_one_sentence() {
     };
     refused(&["run"], 2, "no run to take part in");
     refused(&["run", "--run", &spec, "--run", &spec, "--data", "hamlet"], 1, "the data");
-    refused(&["join", "nowhere"], 2, "neither the id of a run nor the file of a spec");
+    refused(&["join", "nowhere"], 2, "neither the id of a run, nor the file of a spec, nor a network");
     refused(&["join", &spec, "--data", "hamlet"], 1, "the data");
     refused(&["join", &spec, "--data", "photos"], 2, "`data` is \"photos\"");
 }

@@ -16,7 +16,7 @@ use ureq::Body;
 use ureq::http::Response;
 
 use super::CliError;
-use crate::api::{ADDRESS_FILE, Refusal, TOKEN_FILE, Token};
+use crate::api::{ADDRESS_FILE, NodeStatus, Refusal, STATUS_PATH, TOKEN_FILE, Token};
 use crate::config::Place;
 
 /// A node on the same machine answers in milliseconds; one that swaps may need this long.
@@ -41,8 +41,7 @@ impl AskArgs {
     /// Asks the node of this place for `path`.
     pub(super) fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         let dir = self.place.data_dir()?;
-        let node = Local::find(&dir).ok_or_else(|| CliError::NotRunning(dir.clone()))?;
-        node.call(ANSWER_TIME_MAX, |agent, address| agent.get(format!("http://{address}{path}")).call())
+        Local::find(&dir).ok_or_else(|| CliError::NotRunning(dir.clone()))?.ask(path)
     }
 }
 
@@ -56,6 +55,16 @@ impl Local {
     /// The node of this data directory, if there is an address of one.
     pub(super) fn find(dir: &Path) -> Option<Self> {
         Some(Self { dir: dir.to_owned(), address: address(dir)? })
+    }
+
+    /// The answer to what anybody may ask.
+    fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.call(ANSWER_TIME_MAX, |agent, address| agent.get(format!("http://{address}{path}")).call())
+    }
+
+    /// How the node is.
+    pub(super) fn status(&self) -> Result<NodeStatus, CliError> {
+        self.ask(STATUS_PATH)
     }
 
     /// The answer to an order without content, which may take as long as asking the network does.
