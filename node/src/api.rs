@@ -157,8 +157,8 @@ type News = watch::Receiver<Roster>;
 fn router(address: SocketAddr, token: Token, news: News, orders: OrderSender) -> Router {
     let orders = Router::new()
         .route(RUNS_PATH, get(orders::list).post(orders::join))
-        .layer(DefaultBodyLimit::max(ORDER_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(token, guard::authorize))
+        .route_layer(DefaultBodyLimit::max(ORDER_BYTES_MAX))
+        .route_layer(middleware::from_fn_with_state(token, guard::authorize))
         .with_state(orders);
     Router::new()
         .route(STATUS_PATH, get(async |State(news): State<News>| Json(news.borrow().snapshot().status)))

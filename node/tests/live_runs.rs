@@ -1,6 +1,7 @@
 //! Runs that anybody makes, with real processes: made, published, found, fetched, joined and trained, and
 //! one node in several of them.
 
+#[allow(dead_code, reason = "not every test file needs all of it")]
 mod live;
 
 use std::path::Path;

@@ -108,7 +108,11 @@ async fn lookups_find_who_offers_and_who_takes_part() {
         nodes
             .until(|networks, index, event| {
                 if let NetworkEvent::Providers { key: of, peers, last } = event {
-                    assert_eq!((index, of), (0, key));
+                    assert_eq!(index, 0);
+                    if of != key {
+                        // The end of the lookup before this one.
+                        return false;
+                    }
                     found.extend(peers);
                     // The record may still be on its way.
                     if last && found.is_empty() {

@@ -59,7 +59,7 @@ enum Verb {
     /// Take part in a run that the network offers, or in a network's default run
     Join(Box<join::JoinArgs>),
     /// List the runs that the network offers
-    Runs(runs::RunsArgs),
+    Runs(Box<runs::RunsArgs>),
     /// Write a run spec for one's data
     New(new::NewArgs),
     /// Offer a run to the network
@@ -100,7 +100,7 @@ fn dispatch(verb: Verb) -> Result<(), CliError> {
         Verb::Sim(args) => sim::command(&args),
         Verb::Run(args) => run::command(*args, crate::run::run, crate::relaying::run),
         Verb::Join(args) => join::command(*args, crate::run::run),
-        Verb::Runs(args) => runs::command(args),
+        Verb::Runs(args) => runs::command(*args),
         Verb::New(args) => new::command(&args),
         Verb::Publish(args) => publish::command(&args),
         Verb::Init(args) => init::command(&args),

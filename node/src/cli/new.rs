@@ -57,7 +57,7 @@ enum NewError {
     #[error("the data: {0}")]
     #[diagnostic(code(shoal::new::data), help("`idx:DIRECTORY` wants four files named as MNIST's, with or without .gz"))]
     Data(String),
-    #[error("a {model} cannot learn from {data}")]
+    #[error("the model {model} cannot learn from {data}")]
     #[diagnostic(code(shoal::new::model), help("leave --model out: `mlp` is for labelled examples, `gpt` for text"))]
     Model { model: &'static str, data: &'static str },
     #[error("a spec cannot be made of this: {0}")]

@@ -21,9 +21,8 @@ pub(super) struct PublishArgs {
     /// Offer it without taking part in it
     #[arg(long)]
     only_offer: bool,
-    /// What to train on in this run [default: as in the node's configuration]
-    #[arg(long, value_name = "SOURCE")]
-    data: Option<String>,
+    #[command(flatten)]
+    data: DataSettings,
     #[command(flatten)]
     place: Place,
     /// Print JSON
@@ -37,8 +36,8 @@ pub(super) fn command(args: &PublishArgs) -> Result<(), CliError> {
     if !dir.join(KEY_FILE).exists() {
         return Err(CliError::NoNode(dir));
     }
-    let data = DataSettings { data: args.data.clone(), ..DataSettings::default() };
-    let order = JoinOrder { spec: Some(text.clone()), offer: true, take_part: !args.only_offer, data: data.clone(), run: None };
+    let (data, take_part) = (args.data.clone(), !args.only_offer);
+    let order = JoinOrder { spec: Some(text.clone()), offer: true, take_part, data: data.clone(), run: None };
     let told = Local::find(&dir).map(|node| node.post::<JoinedRun>(RUNS_PATH, &order));
     let (joined, now) = match told {
         Some(Ok(joined)) => (joined, true),
@@ -46,11 +45,11 @@ pub(super) fn command(args: &PublishArgs) -> Result<(), CliError> {
             let memory = Memory::new(&dir);
             let unwritable = |source| CliError::Unwritable { path: dir.clone(), source };
             memory.offer(&spec, &text).map_err(unwritable)?;
-            if !args.only_offer {
+            if take_part {
                 memory.join(&spec, &text, &data).map_err(unwritable)?;
             }
             let (run, name) = (spec.run_id().to_string(), spec.name().to_owned());
-            (JoinedRun { run, name, offered: true, taking_part: !args.only_offer, note: None }, false)
+            (JoinedRun { run, name, offered: true, taking_part: take_part, note: None }, false)
         }
         Some(Err(error)) => return Err(error),
     };

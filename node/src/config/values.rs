@@ -70,20 +70,24 @@ pub struct DataSource {
 }
 
 /// What is said of one run's data; what is left out is as for all runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct DataSettings {
-    /// As the setting `data`.
+    /// What to train on in this run: digits, hamlet or idx:DIRECTORY [default: the node's]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
-    /// As the setting `shard`.
+    /// This node's part of that data, as 0/3 [default: the node's]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "INDEX/COUNT")]
     pub shard: Option<String>,
-    /// As the setting `partition`.
+    /// How the parts are drawn [default: the node's]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "HOW")]
     pub partition: Option<String>,
-    /// As the setting `split_seed`.
+    /// The draw's seed [default: the node's]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "N")]
     pub split_seed: Option<u64>,
 }
 
@@ -108,10 +112,12 @@ impl DataSource {
     /// # Errors
     /// [`DataError`] names the key and what would be accepted.
     pub fn with(&self, settings: &DataSettings) -> Result<Self, DataError> {
-        fn read<T: FromStr>(key: &'static str, text: &Option<String>, expected: &'static str, before: &T) -> Result<T, DataError>
-        where
-            T: Clone,
-        {
+        fn read<T: FromStr + Clone>(
+            key: &'static str,
+            text: &Option<String>,
+            expected: &'static str,
+            before: &T,
+        ) -> Result<T, DataError> {
             match text {
                 None => Ok(before.clone()),
                 Some(text) => {

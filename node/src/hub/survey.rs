@@ -150,3 +150,72 @@ impl Surveys {
         next.map(|peer| Wanted { survey: id, peer, question: question.clone(), answer_bytes_max }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(number: usize) -> NodeId {
+        NodeId([number as u8; 32])
+    }
+
+    /// A survey of everybody in `connected`, and its answers.
+    fn survey(surveys: &mut Surveys, connected: usize) -> (Vec<Wanted>, mpsc::Receiver<Found>) {
+        let (found, answers) = mpsc::channel(SURVEY_PEERS_MAX);
+        (surveys.start(Key::Catalogue, vec![1], 9, found, (0..connected).map(node)), answers)
+    }
+
+    /// Marks all of these as asked, with tickets from `first` on.
+    fn ask(surveys: &mut Surveys, wanted: &[Wanted], tickets: &mut Vec<(RequestTicket, NodeId)>) {
+        for wanted in wanted {
+            let ticket = RequestTicket::numbered(tickets.len() as u64);
+            tickets.push((ticket, wanted.peer));
+            surveys.on_asked(wanted.survey, ticket);
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_twice_and_only_so_many() {
+        let mut surveys = Surveys::default();
+        let (wanted, mut answers) = survey(&mut surveys, 3);
+        assert_eq!(wanted.len(), 3);
+        let mut tickets = Vec::new();
+        ask(&mut surveys, &wanted, &mut tickets);
+        let more = surveys.on_providers(Key::Catalogue, (0..100).map(node).collect(), true);
+        assert_eq!(more.iter().map(|wanted| wanted.peer).collect::<Vec<_>>(), [node(3)], "a few at a time");
+        ask(&mut surveys, &more, &mut tickets);
+        let mut next = 0;
+        while next < tickets.len() {
+            let (ticket, peer) = tickets[next];
+            let wanted = surveys.on_answer(ticket, peer, Err(RequestError::Declined));
+            ask(&mut surveys, &wanted, &mut tickets);
+            next += 1;
+        }
+        assert_eq!(tickets.len(), SURVEY_PEERS_MAX);
+        let asked: BTreeSet<NodeId> = tickets.iter().map(|(_, peer)| *peer).collect();
+        assert_eq!(asked.len(), SURVEY_PEERS_MAX);
+        let mut heard = 0;
+        while answers.try_recv().is_ok() {
+            heard += 1;
+        }
+        assert_eq!(heard, SURVEY_PEERS_MAX);
+        assert!(surveys.surveys.is_empty() && answers.is_closed(), "it is over");
+    }
+
+    #[test]
+    fn who_waits_no_longer_ends_a_survey() {
+        let mut surveys = Surveys::default();
+        let (wanted, answers) = survey(&mut surveys, 10);
+        let mut tickets = Vec::new();
+        ask(&mut surveys, &wanted, &mut tickets);
+        drop(answers);
+        assert_eq!(surveys.on_answer(tickets[0].0, node(0), Ok(vec![])), []);
+        assert!(surveys.surveys.is_empty());
+        let waiting: Vec<_> = (0..SURVEYS_MAX).map(|_| survey(&mut surveys, 1)).collect();
+        let (none, refused) = survey(&mut surveys, 1);
+        assert!(none.is_empty() && refused.is_closed(), "one too many");
+        drop(waiting);
+        surveys.drop_abandoned();
+        assert!(surveys.surveys.is_empty());
+    }
+}

@@ -128,7 +128,8 @@ impl Runs {
         record: Option<PathBuf>,
     ) -> Result<(), RunsError> {
         let run = spec.run_id();
-        if self.members.contains_key(&run) {
+        // One that has ended of itself may be joined again.
+        if self.members.get(&run).is_some_and(|member| member.status.has_changed().is_ok()) {
             return Err(RunsError::Taken(run));
         }
         let own = self.memory.data(&run);
@@ -145,6 +146,7 @@ impl Runs {
         let status = Some(watched.clone());
         let item = ShelfItem { run, name: spec.name().to_owned(), model_bytes, spec: text.into(), status };
         self.members.insert(run, Member { item, status: watched });
+        self.order.retain(|other| *other != run);
         self.order.push(run);
         self.tell().await?;
         Ok(())

@@ -128,6 +128,8 @@ pub(super) struct Discovery {
     calls: Ladder,
     ticks: u32,
     searches: BTreeMap<Key, Search>,
+    /// No search is served before.
+    searches_at: Instant,
     failures: HashMap<PeerId, Failure>,
 }
 
@@ -139,7 +141,8 @@ struct Failure {
 
 impl Discovery {
     pub(super) fn new(target: usize, now: Instant) -> Self {
-        Self { target, calls: Ladder::new(now), ticks: 0, searches: BTreeMap::new(), failures: HashMap::new() }
+        let (calls, searches) = (Ladder::new(now), BTreeMap::new());
+        Self { target, calls, ticks: 0, searches, searches_at: now, failures: HashMap::new() }
     }
 
     /// Announces this key from now on and, if it is a run's, looks it up.
@@ -155,7 +158,8 @@ impl Discovery {
 
     /// When [`Discovery::tick`] has something to do.
     pub(super) fn next_at(&self) -> Instant {
-        self.searches.values().map(|search| search.ladder.next_at).fold(self.calls.next_at, Instant::min)
+        let first = self.searches.values().map(|search| search.ladder.next_at.max(self.searches_at)).min();
+        first.map_or(self.calls.next_at, |first| first.min(self.calls.next_at))
     }
 
     /// What to do now, in this order; sets the time of the next tick. `connected` peers there are in
@@ -173,13 +177,14 @@ impl Discovery {
                 self.ticks = self.ticks.wrapping_add(1);
             }
         }
-        let mut due: Vec<_> = self.searches.iter_mut().filter(|(_, search)| search.ladder.next_at <= now).collect();
+        let is_due = |search: &Search| search.ladder.next_at.max(self.searches_at) <= now;
+        let mut due: Vec<_> = self.searches.iter_mut().filter(|(_, search)| is_due(search)).collect();
+        if due.len() > SEARCHES_AT_ONCE {
+            self.searches_at = now + SPREAD;
+        }
+        // Who has waited longest is served first.
         due.sort_by_key(|(_, search)| search.ladder.next_at);
-        for (turn, (key, search)) in due.into_iter().enumerate() {
-            if turn >= SEARCHES_AT_ONCE {
-                search.ladder.next_at = now + SPREAD;
-                continue;
-            }
+        for (key, search) in due.into_iter().take(SEARCHES_AT_ONCE) {
             if connected > 0 {
                 search.steps(*key, now, &mut steps);
             }

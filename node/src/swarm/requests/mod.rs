@@ -46,6 +46,14 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestTicket(u64);
 
+#[cfg(test)]
+impl RequestTicket {
+    /// A ticket of this number, for those who keep books about tickets.
+    pub(crate) const fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// The way back to a peer that asked. Dropping it tells the peer "declined".
 #[derive(Debug)]
 pub struct ReplyHandle(oneshot::Sender<Vec<u8>>);
