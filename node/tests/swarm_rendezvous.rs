@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use foreign::{PROTOCOL, Saw, Server, servers};
+use futures::future::select_all;
 use libp2p::kad::RecordKey;
 use libp2p::multihash::Multihash;
 use shoal_node::identity::Identity;
@@ -65,7 +66,7 @@ async fn two_meet(servers: &[Server]) -> Nodes {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_meet_and_the_public_network_notices_little() {
     let mut servers = servers(&key(), 0).await;
-    let nodes = two_meet(&servers).await;
+    let mut nodes = two_meet(&servers).await;
     for (index, network) in nodes.networks.iter().enumerate() {
         let others: Vec<_> = network.peers().iter().map(|peer| peer.node).collect();
         assert_eq!(others, [nodes.ids[1 - index]], "the servers are none of ours");
@@ -78,30 +79,33 @@ async fn strangers_meet_and_the_public_network_notices_little() {
         .map(|way| way.found)
         .sum();
     assert!(found >= 1, "one of the two called the other");
-    let mut told = 0;
-    let mut providers = HashSet::new();
-    for server in &mut servers {
-        while let Ok(seen) = server.saw.try_recv() {
-            match seen {
-                Saw::Protocols(protocols) => {
-                    let ours = protocols.iter().any(|protocol| protocol.starts_with("/shoal/"));
-                    let is_server = protocols.contains(PROTOCOL.as_ref());
-                    assert!(!ours, "what only members meet: {protocols:?}");
-                    if protocols.contains("/libp2p/circuit/relay/0.2.0/stop") {
-                        told += 1;
-                        assert!(!is_server, "a client, with addresses confirmed: {protocols:?}");
-                    }
-                }
-                Saw::Provider(peer, addresses) => {
-                    assert!(addresses > 0, "never without an address");
-                    providers.insert(peer);
-                }
-                Saw::Asked => {}
+    // The two may be up at each other before both have been announced and identified everywhere.
+    let (mut told, mut providers) = (0, HashSet::new());
+    let noticed = async {
+        while told < 2 || providers.len() < 2 {
+            let seen = select_all(servers.iter_mut().map(|server| Box::pin(server.saw.recv())));
+            let events = select_all(nodes.networks.iter_mut().map(|network| Box::pin(network.next_event())));
+            let seen = tokio::select! {
+                (seen, _, _) = seen => seen.unwrap(),
+                _ = events => continue,
+            };
+            told += usize::from(is_node(&seen));
+            if let Saw::Provider(peer, addresses) = seen {
+                assert!(addresses > 0, "never without an address");
+                providers.insert(peer);
             }
         }
-    }
-    assert!(told >= 2, "both nodes were seen");
-    assert_eq!(providers.len(), 2, "one record a node");
+    };
+    tokio::time::timeout(Duration::from_secs(60), noticed).await.unwrap();
+}
+
+/// Whether this is how one of our nodes showed itself: as a client, with none of our protocols.
+fn is_node(seen: &Saw) -> bool {
+    let Saw::Protocols(protocols) = seen else { return false };
+    assert!(!protocols.iter().any(|protocol| protocol.starts_with("/shoal/")), "what only members meet: {protocols:?}");
+    let is_node = protocols.contains("/libp2p/circuit/relay/0.2.0/stop");
+    assert!(!is_node || !protocols.contains(PROTOCOL.as_ref()), "a client, with addresses confirmed: {protocols:?}");
+    is_node
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

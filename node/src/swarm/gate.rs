@@ -77,6 +77,7 @@ impl std::error::Error for Refused {}
 /// What one open connection counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
+    peer: PeerId,
     member: bool,
     outgoing: bool,
     /// Of a public address that is the peer's own.
@@ -166,13 +167,30 @@ impl Gate {
             return Err(Refused::Kept);
         }
         let prefix = own_prefix(address);
-        let crowd = self.count(|open| open.member && open.outgoing && prefix.is_some() && open.prefix == prefix);
+        // A peer counts once, however many connections lead to it, and may always have another: a hole is
+        // punched beside the way through the relay, QUIC is tried beside TCP.
+        let there = |open: &&Place| open.member && open.outgoing && prefix.is_some() && open.prefix == prefix;
+        let crowd: HashSet<PeerId> = self.open.values().filter(there).map(|open| open.peer).collect();
+        if crowd.contains(peer) {
+            return Ok(());
+        }
+        let crowd = crowd.len();
         if crowd >= PREFIX_LEAST.max(max / PREFIX_SHARE) { Err(Refused::Crowded) } else { Ok(()) }
     }
 
     fn admit(&self, peer: &PeerId) -> Result<(), ConnectionDenied> {
-        self.check(peer, Instant::now()).map_err(ConnectionDenied::new)
+        self.check(peer, Instant::now()).map_err(|refused| denied(peer, refused))
     }
+
+    fn admit_at(&self, peer: &PeerId, outgoing: bool, address: &Multiaddr) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
+        self.admit(peer)?;
+        self.place(peer, outgoing, address).map_err(|refused| denied(peer, refused)).map(|()| dummy::ConnectionHandler)
+    }
+}
+
+fn denied(peer: &PeerId, refused: Refused) -> ConnectionDenied {
+    tracing::debug!(%peer, "refused: {refused}");
+    ConnectionDenied::new(refused)
 }
 
 /// The prefix of a public address that is the peer's own, not its relay's.
@@ -191,8 +209,7 @@ impl NetworkBehaviour for Gate {
         _: &Multiaddr,
         address: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.admit(&peer)?;
-        self.place(&peer, false, address).map_err(ConnectionDenied::new).map(|()| dummy::ConnectionHandler)
+        self.admit_at(&peer, false, address)
     }
 
     fn handle_pending_outbound_connection(
@@ -213,14 +230,14 @@ impl NetworkBehaviour for Gate {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.admit(&peer)?;
-        self.place(&peer, true, address).map_err(ConnectionDenied::new).map(|()| dummy::ConnectionHandler)
+        self.admit_at(&peer, true, address)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
                 let place = Place {
+                    peer: event.peer_id,
                     member: is_member(&event.peer_id, self.bits),
                     outgoing: event.endpoint.is_dialer(),
                     prefix: own_prefix(event.endpoint.get_remote_address()),
@@ -263,7 +280,8 @@ mod tests {
     fn busy(config: &NetworkConfig, count: usize, prefix: impl Fn(usize) -> Option<Prefix>) -> Gate {
         let mut gate = Gate::new(config);
         for n in 0..count {
-            gate.open.insert(ConnectionId::new_unchecked(n), Place { member: true, outgoing: true, prefix: prefix(n) });
+            gate.open
+                .insert(ConnectionId::new_unchecked(n), Place { peer: peer(), member: true, outgoing: true, prefix: prefix(n) });
         }
         gate
     }
@@ -299,7 +317,7 @@ mod tests {
         let mut gate = Gate::new(&config);
         let there: Multiaddr = "/ip4/203.0.113.1/tcp/1".parse().unwrap();
         assert_eq!(gate.place(&PeerId::random(), false, &there), Ok(()));
-        gate.open.insert(ConnectionId::new_unchecked(1), Place { member: false, outgoing: false, prefix: None });
+        gate.open.insert(ConnectionId::new_unchecked(1), Place { peer: peer(), member: false, outgoing: false, prefix: None });
         assert_eq!(gate.place(&PeerId::random(), false, &there), Err(Refused::Full));
         assert_eq!(gate.place(&peer(), false, &there), Ok(()));
     }
@@ -333,6 +351,12 @@ mod tests {
         assert_eq!(crowd("/ip4/127.0.0.1/tcp/1", 9), Ok(()), "ourselves");
         let relayed = format!("/ip4/203.0.113.1/tcp/1/p2p/{}/p2p-circuit", peer());
         assert_eq!(crowd(&relayed, 9), Ok(()), "the prefix is the relay's");
+        let there: Multiaddr = "/ip4/203.0.113.1/udp/1/quic-v1".parse().unwrap();
+        let mut gate = busy(&config, 4, |_| own_prefix(&there));
+        let known = gate.open.values().next().map(|open| open.peer).unwrap();
+        assert_eq!(gate.place(&known, true, &there), Ok(()), "another way to a peer that is there already");
+        gate.open.values_mut().for_each(|open| open.peer = known);
+        assert_eq!(gate.place(&peer(), true, &there), Ok(()), "four connections, one peer");
         let apart = busy(&config, 9, |n| Some(Prefix::V4([203, 0, n as u8])));
         assert_eq!(apart.place(&peer(), true, &"/ip4/198.51.100.1/tcp/1".parse().unwrap()), Ok(()));
     }
