@@ -26,7 +26,7 @@ mod seed;
 mod task;
 mod train;
 
-pub use data::{DataError, Dataset, Passage, Source, Split, Vocabulary};
+pub use data::{DataError, Dataset, Passage, Schema, Source, Split, Vocabulary};
 pub use device::{Device, DeviceError};
 pub use eval::{EvalError, Metrics, evaluate};
 pub use flat::WeightsError;

@@ -1,20 +1,25 @@
-//! The local HTTP API: what a person on this machine may ask a running node.
+//! The local HTTP API: what a person on this machine may ask a running node, and tell it.
 //!
-//! Read only. Listens on a loopback address and nowhere else in this version; answers only
+//! Anybody on this machine may ask how the node is. Only who can read the token in the data directory may
+//! tell it to join or offer a run, or have it ask the network. Listens on a loopback address and nowhere else in this version; answers only
 //! requests that name that address, so that a web page whose name was pointed at 127.0.0.1 learns
-//! nothing; refuses every request that a page sent. It reads the driver's last word from a watch
-//! channel and can neither stop nor change the node.
+//! nothing; refuses every request that a page sent. It reads the drivers' last words from watch
+//! channels; what changes something is an order, which the node carries out and answers.
 
 mod bounded;
 mod guard;
+mod orders;
+mod place;
+mod roster;
 mod status;
+mod token;
 
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
@@ -22,7 +27,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::bounded::Bounded;
-pub use self::status::{NodeState, NodeStatus, PeerStatus, Snapshot};
+pub use self::orders::{JoinOrder, JoinedRun, ListedRun, Order, OrderSender, Refusal};
+pub use self::place::PlaceStatus;
+pub use self::roster::Roster;
+pub use self::status::{NodeState, NodeStatus, PeerStatus, RunStatus, Snapshot, WayState};
+pub use self::token::{TOKEN_FILE, Token};
 use crate::atomic;
 
 /// The file in the data directory that holds the API's address while the node runs.
@@ -31,6 +40,11 @@ pub const ADDRESS_FILE: &str = "api.addr";
 pub const STATUS_PATH: &str = "/v1/status";
 /// Answers a list of [`PeerStatus`].
 pub const PEERS_PATH: &str = "/v1/peers";
+/// `GET` answers a list of [`ListedRun`], `POST` takes a [`JoinOrder`] and answers a [`JoinedRun`]; both
+/// want the token.
+pub const RUNS_PATH: &str = "/v1/runs";
+/// Longest order, bytes: a spec of 64 KiB, every character of it escaped.
+const ORDER_BYTES_MAX: usize = 512 * 1_024;
 /// Answers 200 while the driver lives, 503 after.
 pub const HEALTH_PATH: &str = "/healthz";
 
@@ -70,7 +84,9 @@ pub enum ApiError {
 pub struct Api {
     listener: TcpListener,
     address: SocketAddr,
-    file: AddressFile,
+    file: LeftFile,
+    token: Token,
+    token_file: LeftFile,
 }
 
 impl Api {
@@ -85,11 +101,17 @@ impl Api {
         let failed = |source| ApiError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let unwritable = |path: &Path| {
+            let path = path.to_owned();
+            |source| ApiError::AddressFile { path, source }
+        };
+        // The token first: who finds the address finds it, too.
+        let (token, path) = (Token::generate(), data_dir.join(TOKEN_FILE));
+        token.write(&path).map_err(unwritable(&path))?;
+        let token_file = LeftFile(path);
         let path = data_dir.join(ADDRESS_FILE);
-        match atomic::write(&path, format!("{address}\n").as_bytes()) {
-            Ok(()) => Ok(Self { listener, address, file: AddressFile(path) }),
-            Err(source) => Err(ApiError::AddressFile { path, source }),
-        }
+        atomic::write(&path, format!("{address}\n").as_bytes()).map_err(unwritable(&path))?;
+        Ok(Self { listener, address, file: LeftFile(path), token, token_file })
     }
 
     /// Where it listens.
@@ -98,49 +120,60 @@ impl Api {
         self.address
     }
 
-    /// Answers from what `news` holds until `stop` is done. Dropping the future stops it too.
+    /// Answers from what `news` holds, and hands orders on, until `stop` is done. Dropping the future stops
+    /// it too.
     ///
     /// # Errors
     /// [`ApiError::Stopped`] if the listening socket fails.
     pub async fn serve(
         self,
-        news: watch::Receiver<Snapshot>,
+        news: watch::Receiver<Roster>,
+        orders: OrderSender,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ApiError> {
-        let serving = axum::serve(Bounded::new(self.listener), router(self.address, news)).into_future();
+        let serving = axum::serve(Bounded::new(self.listener), router(self.address, self.token, news, orders)).into_future();
         let served = tokio::select! {
             served = serving => served.map_err(ApiError::Stopped),
             () = stop => Ok(()),
         };
-        drop(self.file);
+        drop((self.file, self.token_file));
         served
     }
 }
 
-/// Removes the address when nobody answers there any more.
+/// Removes address and token when nobody answers there any more.
 #[derive(Debug)]
-struct AddressFile(PathBuf);
+struct LeftFile(PathBuf);
 
-impl Drop for AddressFile {
+impl Drop for LeftFile {
     fn drop(&mut self) {
         // A file that stays is harmless: who asks there is told that nobody runs.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-fn router(address: SocketAddr, news: watch::Receiver<Snapshot>) -> Router {
+type News = watch::Receiver<Roster>;
+
+fn router(address: SocketAddr, token: Token, news: News, orders: OrderSender) -> Router {
+    let orders = Router::new()
+        .route(RUNS_PATH, get(orders::list).post(orders::join))
+        .route_layer(DefaultBodyLimit::max(ORDER_BYTES_MAX))
+        .route_layer(middleware::from_fn_with_state(token, guard::authorize))
+        .with_state(orders);
     Router::new()
-        .route(STATUS_PATH, get(async |State(news): State<watch::Receiver<Snapshot>>| Json(news.borrow().status.clone())))
-        .route(PEERS_PATH, get(async |State(news): State<watch::Receiver<Snapshot>>| Json(news.borrow().peers.clone())))
+        .route(STATUS_PATH, get(async |State(news): State<News>| Json(news.borrow().snapshot().status)))
+        .route(PEERS_PATH, get(async |State(news): State<News>| Json(news.borrow().snapshot().peers)))
         .route(HEALTH_PATH, get(health))
-        .layer(middleware::from_fn_with_state(address.port(), guard::check))
         .with_state(news)
+        .merge(orders)
+        .layer(middleware::from_fn_with_state(address.port(), guard::check))
 }
 
-async fn health(State(news): State<watch::Receiver<Snapshot>>) -> (StatusCode, &'static str) {
-    match news.has_changed() {
-        Ok(_) => (StatusCode::OK, "ok\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the driver has ended\n"),
+async fn health(State(news): State<News>) -> (StatusCode, &'static str) {
+    if news.has_changed().is_ok() && news.borrow().is_alive() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the driver has ended\n")
     }
 }
 

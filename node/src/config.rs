@@ -12,13 +12,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use libp2p::Multiaddr;
-use shoal_protocol::id::RunId;
 
 pub use self::error::{ConfigError, Origin};
 pub use self::settings::{Place, Settings};
-pub use self::values::{DataSource, ParseShardError, Shard};
+pub use self::values::{DataError, DataSettings, DataSource, ParseShardError, Shard};
 
-use crate::swarm::{ConnectionBounds, NetworkConfig, NetworkName};
+use crate::networks::Network;
+use crate::swarm::{ConnectionBounds, NetworkConfig, NetworkName, RelayBounds};
 
 /// File in the data directory that is read if no other is named.
 pub const CONFIG_FILE: &str = "config.toml";
@@ -31,10 +31,13 @@ pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     data_dir: PathBuf,
-    network: NetworkName,
+    network: Network,
     listen: Vec<Multiaddr>,
+    external: Vec<Multiaddr>,
     bootstrap: Vec<Multiaddr>,
     mdns: bool,
+    upnp: bool,
+    relay: bool,
     data: DataSource,
     wait_for_peers: u32,
     connections_in: u32,
@@ -77,6 +80,12 @@ impl Config {
     /// The overlay's name.
     #[must_use]
     pub const fn network(&self) -> &NetworkName {
+        self.network.name()
+    }
+
+    /// The overlay: its name and what all its nodes must say alike.
+    #[must_use]
+    pub const fn overlay(&self) -> &Network {
         &self.network
     }
 
@@ -86,7 +95,25 @@ impl Config {
         &self.listen
     }
 
-    /// Peers to find the network through, each ending in `/p2p/<peer id>`; 0 to 64.
+    /// Addresses at which others can reach this node, known to the person who runs it; 0 to 16.
+    #[must_use]
+    pub fn external(&self) -> &[Multiaddr] {
+        &self.external
+    }
+
+    /// Whether to ask the router for a forwarded port.
+    #[must_use]
+    pub const fn upnp(&self) -> bool {
+        self.upnp
+    }
+
+    /// Whether to pass on for others what cannot go straight.
+    #[must_use]
+    pub const fn relay(&self) -> bool {
+        self.relay
+    }
+
+    /// Peers to find the network through, beside the network's own, each ending in `/p2p/<peer id>`; 0 to 64.
     #[must_use]
     pub fn bootstrap(&self) -> &[Multiaddr] {
         &self.bootstrap
@@ -98,7 +125,7 @@ impl Config {
         self.mdns
     }
 
-    /// The data this node trains on.
+    /// The data this node trains on, in every run that names no other.
     #[must_use]
     pub const fn data(&self) -> &DataSource {
         &self.data
@@ -122,9 +149,9 @@ impl Config {
         self.connections_out
     }
 
-    /// All of this that the swarm wants to know, for one run.
+    /// All of this that the swarm wants to know.
     #[must_use]
-    pub fn network_config(&self, run: RunId) -> NetworkConfig {
+    pub fn network_config(&self) -> NetworkConfig {
         let connections = ConnectionBounds {
             established_in: self.connections_in,
             established_out: self.connections_out,
@@ -133,10 +160,16 @@ impl Config {
         };
         NetworkConfig {
             listen: self.listen.clone(),
-            bootstrap: self.bootstrap.clone(),
+            external: self.external.clone(),
+            bootstrap: self.network.bootstrap().iter().chain(&self.bootstrap).cloned().collect(),
             mdns: self.mdns,
+            scope: self.network.scope(),
+            identity_bits: self.network.identity_bits(),
+            rendezvous: self.network.rendezvous().cloned(),
+            upnp: self.upnp,
+            relay: self.relay.then(RelayBounds::shared),
             connections,
-            ..NetworkConfig::new(self.network.clone(), run)
+            ..NetworkConfig::new(self.network().clone())
         }
     }
 

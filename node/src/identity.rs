@@ -8,6 +8,9 @@
 //! A [`NodeId`] is the public key, and a libp2p `PeerId` of an ed25519 key is that same key in a
 //! wrapper, so [`node_of`] and [`peer_of`] are inverse to each other. A `PeerId` of another kind of
 //! key names nobody here.
+//!
+//! A network may ask that a name cost something: so many leading zero bits in a hash of the key
+//! ([`work_bits`]). Making a name then takes its owner 2^bits keys; checking it takes one hash.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -26,6 +29,8 @@ pub const KEY_FILE: &str = "identity.key";
 const KEY_FILE_BYTES: usize = 65;
 /// Permission bits that let somebody other than the owner in.
 const OTHERS: u32 = 0o077;
+/// Domain of the hash whose leading zero bits are the work in a name.
+const WORK_DOMAIN: &str = "shoal 2026 identity work v1";
 
 /// Why a node has no identity. No variant holds anything of the key.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +62,19 @@ pub enum IdentityError {
     /// Not 64 hexadecimal digits and a newline.
     #[error("{} does not hold a key (64 hexadecimal digits); restore it, or delete it and the node gets a new identity", .0.display())]
     Malformed(PathBuf),
+    /// The key has less work in it than the network asks for.
+    #[error(
+        "{} has {has} bits of work in it but the network wants {wanted}; move it away and start again, and the node gets a new identity with enough",
+        path.display()
+    )]
+    TooLittleWork {
+        /// The key file.
+        path: PathBuf,
+        /// Leading zero bits it has.
+        has: u8,
+        /// Leading zero bits it needs.
+        wanted: u8,
+    },
 }
 
 /// A node's secret key. Cloning it is cheap; dropping it wipes it.
@@ -87,17 +105,38 @@ impl Identity {
         Self::from_seed(&seed)
     }
 
+    /// A new identity with at least so many bits of work: 2^bits keys on average, each some 10 us.
+    #[must_use]
+    pub fn generate_with_work(bits: u8) -> Self {
+        loop {
+            let identity = Self::generate();
+            if work_bits(&identity.node_id()) >= bits {
+                return identity;
+            }
+        }
+    }
+
     /// Reads `identity.key` in `dir`, or makes both (0700 and 0600) if there is none.
     ///
     /// # Errors
     /// [`IdentityError`]; an existing file is never replaced, whatever is in it.
     pub fn load_or_create(dir: &Path) -> Result<Self, IdentityError> {
+        Self::load_or_create_with_work(dir, 0)
+    }
+
+    /// As [`Identity::load_or_create`], for a network that asks for so many bits of work.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; a present key with too little work is refused, not replaced.
+    pub fn load_or_create_with_work(dir: &Path, bits: u8) -> Result<Self, IdentityError> {
         let path = dir.join(KEY_FILE);
-        match fs::symlink_metadata(&path) {
-            Ok(_) => Self::load(&path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(dir, &path),
-            Err(source) => Err(IdentityError::Io { action: "look at", path, source }),
-        }
+        let identity = match fs::symlink_metadata(&path) {
+            Ok(_) => Self::load(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(dir, &path, bits)?,
+            Err(source) => return Err(IdentityError::Io { action: "look at", path, source }),
+        };
+        let has = work_bits(&identity.node_id());
+        if has < bits { Err(IdentityError::TooLittleWork { path, has, wanted: bits }) } else { Ok(identity) }
     }
 
     /// Reads a key file.
@@ -125,13 +164,13 @@ impl Identity {
 
     /// Writes a new key beside its final name and links it there, which fails if somebody else was
     /// quicker; then theirs is the key.
-    fn create(dir: &Path, path: &Path) -> Result<Self, IdentityError> {
+    fn create(dir: &Path, path: &Path, bits: u8) -> Result<Self, IdentityError> {
         let failed = |action, path: &Path| {
             let path = path.to_owned();
             move |source| IdentityError::Io { action, path, source }
         };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("create", dir))?;
-        let identity = Self::generate();
+        let identity = Self::generate_with_work(bits);
         let draft = dir.join(format!("{KEY_FILE}.{}.{}", std::process::id(), identity.node_id().short()));
         let written = identity.write(&draft).and_then(|()| fs::hard_link(&draft, path));
         let removed = fs::remove_file(&draft);
@@ -169,6 +208,19 @@ impl Identity {
         // Any 32 bytes are an ed25519 seed, so this cannot fail.
         Keypair::ed25519_from_bytes(self.key.to_bytes()).unwrap_or_else(|_| unreachable!("32 bytes are a seed"))
     }
+}
+
+/// The work in a name: leading zero bits of a hash of the key, at most 255.
+#[must_use]
+pub fn work_bits(node: &NodeId) -> u8 {
+    let mut bits = 0;
+    for byte in blake3::derive_key(WORK_DOMAIN, &node.0) {
+        bits += byte.leading_zeros();
+        if byte != 0 {
+            break;
+        }
+    }
+    u8::try_from(bits).unwrap_or(u8::MAX)
 }
 
 /// The node behind a `PeerId`, or `None` if its key is not ed25519.
@@ -278,4 +330,27 @@ mod tests {
         let impossible = (0..=255_u8).map(|byte| NodeId([byte; 32])).filter(|node| peer_of(node).is_none()).count();
         assert!(impossible > 64, "about half of all strings are no point of the curve");
     }
+
+    #[test]
+    fn work_is_made_kept_and_demanded() {
+        let home = tempfile::tempdir().unwrap();
+        let identity = Identity::load_or_create_with_work(home.path(), 6).unwrap();
+        assert!(work_bits(&identity.node_id()) >= 6);
+        assert_eq!(Identity::load_or_create(home.path()).unwrap().node_id(), identity.node_id());
+        let refused = Identity::load_or_create_with_work(home.path(), 60).unwrap_err();
+        assert!(matches!(&refused, IdentityError::TooLittleWork { wanted: 60, has, .. } if *has >= 6), "{refused}");
+        assert!(refused.to_string().contains("move it away"));
+        assert_eq!(Identity::load(&home.path().join(KEY_FILE)).unwrap().node_id(), identity.node_id(), "it is still there");
+    }
+
+    #[test]
+    fn the_work_of_a_name_is_the_same_everywhere() {
+        let bits: Vec<u8> = (0..12).map(|byte| work_bits(&NodeId([byte; 32]))).collect();
+        assert_eq!(bits, GOLDEN);
+        let all = (0..2_000_u32).map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes());
+        let half = all.filter(|bytes| work_bits(&NodeId(*bytes)) >= 1).count();
+        assert!((900..1_100).contains(&half), "{half} of 2000 have a bit");
+    }
+
+    const GOLDEN: [u8; 12] = [1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 4, 0];
 }

@@ -3,14 +3,20 @@
 //! Module list only. Which way things may flow is told in docs/ARCHITECTURE.md.
 pub mod api;
 pub mod atomic;
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod driver;
+pub mod hub;
 pub mod identity;
 pub mod learner;
+pub mod networks;
+pub mod relaying;
 pub mod report;
 pub mod run;
+pub mod runs;
 pub mod start;
 pub mod store;
 pub mod swarm;
+pub mod visit;

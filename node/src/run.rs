@@ -1,128 +1,202 @@
 //! `shoal run`: one node that goes on until it is told to stop.
 //!
-//! The first SIGINT or SIGTERM ends the step under way, saves, leaves; the second ends the process.
+//! Starts the hub, the API and the runs, carries out what it is told through the API, and ends. The
+//! first SIGINT or SIGTERM ends the step under way, saves, leaves; the second ends the process.
 
-use std::path::{Path, PathBuf};
+pub(crate) mod orders;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use shoal_ml::data::digits;
-use shoal_ml::{Dataset, Device};
 use shoal_protocol::spec::RunSpec;
-use shoal_protocol::time::Span;
-use shoal_protocol::wire::INLINE_BYTES_MAX;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 
-use crate::api::{Api, Snapshot};
+use crate::api::{Api, NodeStatus, Order, Roster};
 use crate::cli::CliError;
-use crate::config::{Config, DataSource};
+use crate::config::{Config, DataSettings};
+use crate::hub::{Hub, HubHandle};
 use crate::identity::Identity;
-use crate::start::{NodePlan, start};
+use crate::runs::{Ended, Remembered, Runs};
+use crate::start::StartError;
+use crate::store::DirLock;
 
-/// How long a node looks around before it starts alone. Guess: bootstrap, a Kademlia query and the
-/// gossip subscription take under a second on loopback and a few over the internet.
-const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// The same for a node that was told to wait for peers.
-const WAIT_FOR_PEERS: Duration = Duration::from_secs(120);
-/// Rounds between two looks at the test set.
-const EVALUATE_EVERY: u64 = 1;
+/// Orders that wait: a person gives one at a time.
+const ORDERS_MAX: usize = 8;
 
 /// Why a node could not run.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 enum RunError {
-    #[error("the data: {0}")]
-    #[diagnostic(code(shoal::run::data), help("choose another `shard` or `partition`; `digits` alone takes all of it"))]
-    Data(String),
     #[error("{what}: {source}")]
     #[diagnostic(code(shoal::run::system), help("check the limits on threads and open files"))]
     System { what: &'static str, source: std::io::Error },
+    #[error("this node has no run to take part in")]
+    #[diagnostic(
+        code(shoal::run::none),
+        help("name a spec with `shoal run --run SPEC.toml`, or see `shoal runs` and `shoal join`")
+    )]
+    NoRun,
 }
 
-/// Runs a node until it is told to stop, and records its life into `record` if that names a file.
+/// A run to take part in from the start.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Its spec.
+    pub spec: RunSpec,
+    /// The spec's text.
+    pub text: String,
+}
+
+/// What a node is started with beside its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct RunOrder {
+    /// Runs to take part in; with none, those it was in before.
+    pub wanted: Vec<Wanted>,
+    /// What is said of their data, above all else.
+    pub data: DataSettings,
+    /// Where the first run's life is recorded, if it is.
+    pub record: Option<PathBuf>,
+}
+
+/// Runs a node until it is told to stop.
 ///
 /// # Errors
 /// [`CliError`]: what could not be started, or [`CliError::Interrupted`] after a second signal.
-pub fn run(config: &Config, spec: RunSpec, record: Option<&Path>) -> Result<(), CliError> {
-    let plan = NodePlan { record: record.map(Path::to_owned), ..plan(config, spec)? };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|source| CliError::operation(RunError::System { what: "no runtime", source }))?;
-    let ended = runtime.block_on(run_node(config, plan));
+pub fn run(config: &Config, order: RunOrder) -> Result<(), CliError> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(run_node(config, order));
     // After a second signal nothing is waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended
 }
 
-async fn run_node(config: &Config, plan: NodePlan) -> Result<(), CliError> {
-    let system = |source| CliError::operation(RunError::System { what: "no signals", source });
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-    let (status, news) = watch::channel(Snapshot::default());
+/// The threads that one node's IO needs.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::operation(RunError::System { what: "no runtime", source }))
+}
+
+async fn run_node(config: &Config, order: RunOrder) -> Result<(), CliError> {
+    let mut signals = Signals::new()?;
+    // Before anything else: who is refused must not touch what the running node has left there.
+    let _lock = DirLock::take(config.data_dir()).map_err(|error| CliError::operation(StartError::Store(error)))?;
+    let identity = Identity::load_or_create_with_work(config.data_dir(), config.overlay().identity_bits())?;
+    let node = identity.node_id();
+    let start = |error| CliError::operation(StartError::Network(error));
+    let (hub, handle) = Hub::new(config.network_config(), identity.keypair()).map_err(start)?;
+    tokio::spawn(hub.run());
+
     let (stop, stopped) = watch::channel(false);
-    // The store's lock comes first: who is refused must not touch the running node's address file.
-    let driver = start(plan, status, None).map_err(CliError::operation)?;
+    let status = NodeStatus { network: config.network().as_str().to_owned(), node: node.to_string(), ..NodeStatus::default() };
+    let (roster, news) = watch::channel(Roster { node: status, hub: Some(handle.clone()), ..Roster::default() });
+    let mut runs = Runs::new(config.clone(), identity, handle.clone(), stopped.clone(), roster);
+    begin(config, &mut runs, order).await?;
+
     let api = Api::bind(config.api(), config.data_dir()).await?;
     tracing::info!(address = %api.address(), "the local API listens");
-    let mut node = tokio::spawn(driver.run(stopped.clone()));
-    let mut until = stopped;
-    tokio::spawn(api.serve(news, async move {
+    let (orders, given) = mpsc::channel(ORDERS_MAX);
+    let (mut until, again) = (stopped, orders.clone());
+    tokio::spawn(api.serve(news, orders, async move {
         // An error means that the sender is gone, which is a stop too.
         let _ = until.wait_for(|stop| *stop).await;
     }));
-    loop {
-        tokio::select! {
-            ended = &mut node => {
-                let system = |error| RunError::System { what: "the node failed", source: std::io::Error::other(error) };
-                return ended.map_err(|error| CliError::operation(system(error)))?.map(drop).map_err(CliError::operation);
-            }
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    live(&mut runs, &handle, (again, given), &stop, &mut signals).await
+}
+
+/// Takes part in what was asked for, or in what it was in before, or in the network's own run.
+async fn begin(config: &Config, runs: &mut Runs, order: RunOrder) -> Result<(), CliError> {
+    runs.offer_remembered().await.map_err(CliError::operation)?;
+    let RunOrder { mut wanted, data, mut record } = order;
+    if wanted.is_empty() && runs.remembered().is_empty() {
+        wanted.extend(config.overlay().run().map(|spec| Wanted { spec: spec.clone(), text: spec.to_toml() }));
+    }
+    if !wanted.is_empty() {
+        for Wanted { spec, text } in wanted {
+            runs.join(spec, &text, &data, record.take()).await.map_err(CliError::operation)?;
         }
-        if stop.send_replace(true) {
-            return Err(CliError::Interrupted);
+        return Ok(());
+    }
+    let mut failed = None;
+    for Remembered { spec, text, .. } in runs.remembered() {
+        let name = spec.name().to_owned();
+        if let Err(error) = runs.join(spec, &text, &data, record.take()).await {
+            tracing::warn!(run = %name, "not taken up again: {error}");
+            failed = Some(error);
         }
-        tracing::info!("finishing, saving, leaving; a second signal stops at once");
+    }
+    // One run that cannot go on is no reason to give up the others.
+    match failed {
+        Some(error) if runs.is_empty() => Err(CliError::operation(error)),
+        None if runs.is_empty() => Err(CliError::usage(RunError::NoRun)),
+        _ => Ok(()),
     }
 }
 
-fn plan(config: &Config, spec: RunSpec) -> Result<NodePlan, CliError> {
-    let (train, test) = data(config.data()).map_err(|reason| CliError::operation(RunError::Data(reason)))?;
-    let wait_for_peers = config.wait_for_peers() as usize;
-    let wait = if wait_for_peers == 0 { LOOK_AROUND } else { WAIT_FOR_PEERS };
-    Ok(NodePlan {
-        network: config.network_config(spec.run_id()),
-        identity: Identity::load_or_create(config.data_dir())?,
-        dir: run_dir(config, &spec),
-        train,
-        test: Some(test),
-        device: Device::Cpu,
-        wait_for_peers,
-        wait: Span(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)),
-        inline_bytes_max: INLINE_BYTES_MAX,
-        rounds_max: None,
-        evaluate_every: EVALUATE_EVERY,
-        record: None,
-        spec,
-    })
+/// Goes on until all runs have ended, or the node is told to stop and has saved them.
+async fn live(
+    runs: &mut Runs,
+    hub: &HubHandle,
+    (again, mut given): (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    stop: &watch::Sender<bool>,
+    signals: &mut Signals,
+) -> Result<(), CliError> {
+    let mut failure = None;
+    loop {
+        tokio::select! {
+            ended = runs.ended() => {
+                let left = ended.left;
+                failure = failure.or(failed(ended));
+                if left == 0 {
+                    return failure.map_or(Ok(()), Err);
+                }
+            }
+            Some(order) = given.recv() => orders::carry_out(runs, hub, &again, order).await,
+            () = signals.next() => {
+                if stop.send_replace(true) {
+                    return Err(CliError::Interrupted);
+                }
+                tracing::info!("finishing, saving, leaving; a second signal stops at once");
+                if runs.is_idle() {
+                    return Ok(());
+                }
+            }
+        }
+    }
 }
 
-/// Where the state of this run lies: a node may take part in several, one after the other.
-fn run_dir(config: &Config, spec: &RunSpec) -> PathBuf {
-    config.data_dir().join("runs").join(spec.run_id().to_string())
+/// Says why a run ended, if it was not told to.
+fn failed(ended: Ended) -> Option<CliError> {
+    let error = match (ended.error, ended.panic) {
+        (Some(error), _) => CliError::operation(error),
+        (None, Some(panic)) => {
+            CliError::operation(RunError::System { what: "the node failed", source: std::io::Error::other(panic) })
+        }
+        (None, None) => return None,
+    };
+    tracing::error!(run = ended.run.map(|run| run.short()), left = ended.left, "a run has ended: {error}");
+    Some(error)
 }
 
-/// This node's shard, and the examples that are held out from all shards.
-fn data(source: &DataSource) -> Result<(Dataset, Dataset), String> {
-    let DataSource::Digits { shard, partition, split_seed } = source;
-    let split = digits::seeded(*split_seed).map_err(|error| error.to_string())?;
-    let partition: shoal_ml::Partition =
-        partition.to_string().parse().map_err(|error: shoal_ml::PartitionError| error.to_string())?;
-    let shards = partition
-        .assign(split.train.labels(), split.train.classes(), shard.count() as usize, *split_seed)
-        .map_err(|error| error.to_string())?;
-    let indices = shards.get(shard.index() as usize).ok_or("the shard does not exist")?;
-    let train = split.train.subset(indices).map_err(|error| error.to_string())?;
-    Ok((train, split.test))
+/// SIGINT and SIGTERM, either of which asks the node to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, CliError> {
+        let system = |source| CliError::operation(RunError::System { what: "no signals", source });
+        let interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate()).map_err(system)? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

@@ -1,13 +1,19 @@
-//! From a plan to a driver: opens the store, takes up the checkpoint, starts threads and network.
+//! From a plan to a driver: opens a run's store, takes up the checkpoint, starts threads.
 //!
+//! ```text
+//!   RunPlan ──prepare──> Prepared ──drive, with a line of the hub──> Driver
+//! ```
 //! Everything that can be wrong with what a person asked for is found here, before the first round,
-//! and said in one sentence. `shoal run` and `shoal demo` start their nodes through this one door.
+//! and said in one sentence. Every run of every node comes through this one door; [`start`] is the short
+//! way for a node of one run.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use libp2p::Multiaddr;
 use shoal_ml::{DataError, Dataset, Device, Task, TaskError, Trainer};
 use shoal_protocol::desk::Desk;
+use shoal_protocol::id::{NodeId, RunId};
 use shoal_protocol::layout::Layout;
 use shoal_protocol::peer::{Config, Resume};
 use shoal_protocol::replica::{Replica, ReplicaError};
@@ -17,25 +23,26 @@ use tokio::sync::{mpsc, watch};
 
 use crate::api::Snapshot;
 use crate::driver::{Driver, Parts, Progress, Recording, RecordingError};
+use crate::hub::{Hub, Line};
 use crate::identity::Identity;
 use crate::learner::{Checkpoint, DeskParts, Learner, SharedStore, TrainerParts};
 use crate::store::{Store, StoreError};
-use crate::swarm::{Network, NetworkConfig, NetworkError};
+use crate::swarm::{NetworkConfig, NetworkError, NetworkName};
 
 /// Domain of the key under which a node's trust sketches are hashed.
 const SECRET_DOMAIN: &str = "shoal 2026 replica secret v1";
 /// Domain of the seed of a node's local choices.
 const DICE_DOMAIN: &str = "shoal 2026 dice seed v1";
 
-/// A node to be started.
-pub struct NodePlan {
+/// A run to be taken part in.
+pub struct RunPlan {
     /// The run.
     pub spec: RunSpec,
-    /// Where it listens and whom it calls.
-    pub network: NetworkConfig,
-    /// Who it is.
+    /// The network it is in.
+    pub network: NetworkName,
+    /// Who the node is.
     pub identity: Identity,
-    /// Where its state lies.
+    /// Where the run's state lies.
     pub dir: PathBuf,
     /// What it trains on.
     pub train: Dataset,
@@ -101,15 +108,43 @@ struct Restored {
     resume: Option<Resume>,
 }
 
-/// Starts a node; nothing of it runs before [`Driver::run`] but its threads, which wait.
+/// A run whose state is open and whose data fits: all but the threads and the way to its peers.
+pub struct Prepared {
+    machine: Config,
+    resume: Option<Resume>,
+    recording: Option<Recording>,
+    desk: DeskParts,
+    trainer: TrainerParts,
+    store: SharedStore,
+    remembered: Vec<Multiaddr>,
+    long_known: Vec<NodeId>,
+}
+
+/// Starts a node of one run: a hub and a driver, of which nothing runs yet but threads, which wait.
 ///
 /// # Errors
 /// [`StartError`] with one sentence and what to do.
 pub fn start(
-    plan: NodePlan,
+    network: NetworkConfig,
+    plan: RunPlan,
     status: watch::Sender<Snapshot>,
     progress: Option<mpsc::UnboundedSender<Progress>>,
-) -> Result<Driver, StartError> {
+) -> Result<(Hub, Driver), StartError> {
+    let key = plan.identity.keypair();
+    let prepared = prepare(plan)?;
+    // The hub lives as long as somebody could ask it for something: here until it has given its line.
+    let (mut hub, _handle) = Hub::new(network, key)?;
+    hub.call(prepared.remembered().to_vec(), prepared.long_known().to_vec());
+    let line = hub.join(prepared.run())?;
+    let driver = prepared.drive(line, status, progress)?;
+    Ok((hub, driver))
+}
+
+/// Opens all that a run needs. Takes a while where there is much data.
+///
+/// # Errors
+/// [`StartError`] with one sentence and what to do.
+pub fn prepare(plan: RunPlan) -> Result<Prepared, StartError> {
     let run = plan.spec.run_id();
     let task = Task::parse(plan.spec.task())?;
     let layout = Layout::from_tensors(&task.layout().sizes()).ok_or_else(|| StartError::Model(task.layout().param_count()))?;
@@ -125,14 +160,14 @@ pub fn start(
     let mut store = Store::open(&plan.dir)?;
     store.claim(&me, &run)?;
     let restored = restore(&mut store, &plan.spec, &layout, &plan.identity, &task, &mut trainer)?;
-    let mut network = plan.network;
-    network.bootstrap.extend(store.remembered_peers().into_iter().flat_map(|peer| peer.addresses));
+    let remembered = store.remembered_peers().into_iter().flat_map(|peer| peer.named_addresses()).collect();
+    let long_known = store.long_known();
     let next_seq = store.sequence() + 1;
     let store: SharedStore = Arc::new(Mutex::new(store));
 
     let dice_material = [&secret[..], &run.0, &next_seq.to_le_bytes()].concat();
     let machine = Config {
-        network: network.network.as_str().to_owned(),
+        network: plan.network.as_str().to_owned(),
         signer: plan.identity.signing_key().clone().into(),
         // Reserved numbers only rise, so each start gets other draws.
         dice_seed: blake3::derive_key(DICE_DOMAIN, &dice_material),
@@ -146,7 +181,6 @@ pub fn start(
         rounds_max: plan.rounds_max,
         spec: plan.spec,
     };
-    let network = Network::new(network, plan.identity.keypair())?;
     let recording = plan.record.map(|path| Recording::start(&path, &machine, restored.resume)).transpose()?;
     let desk = DeskParts {
         desk: Desk::new(restored.replica, samples),
@@ -157,10 +191,43 @@ pub fn start(
         evaluate_every: plan.evaluate_every,
     };
     let trainer = TrainerParts { trainer, task, test: plan.test, device: plan.device };
-    let (reporter, reports) = mpsc::unbounded_channel();
-    let learner = Learner::start(desk, trainer, reporter).map_err(StartError::Threads)?;
-    let (store, resume) = (Some(store), restored.resume);
-    Ok(Driver::new(Parts { network, learner, reports, store, machine, resume, recording, status, progress }))
+    Ok(Prepared { machine, resume: restored.resume, recording, desk, trainer, store, remembered, long_known })
+}
+
+impl Prepared {
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> RunId {
+        self.machine.spec.run_id()
+    }
+
+    /// Where peers of the run were before.
+    #[must_use]
+    pub fn remembered(&self) -> &[Multiaddr] {
+        &self.remembered
+    }
+
+    /// Peers of the run, those known the longest first.
+    #[must_use]
+    pub fn long_known(&self) -> &[NodeId] {
+        &self.long_known
+    }
+
+    /// Starts the threads; nothing happens before [`Driver::run`].
+    ///
+    /// # Errors
+    /// [`StartError::Threads`].
+    pub fn drive(
+        self,
+        line: Line,
+        status: watch::Sender<Snapshot>,
+        progress: Option<mpsc::UnboundedSender<Progress>>,
+    ) -> Result<Driver, StartError> {
+        let (reporter, reports) = mpsc::unbounded_channel();
+        let learner = Learner::start(self.desk, self.trainer, reporter).map_err(StartError::Threads)?;
+        let (store, machine, resume, recording) = (Some(self.store), self.machine, self.resume, self.recording);
+        Ok(Driver::new(Parts { line, learner, reports, store, machine, resume, recording, status, progress }))
+    }
 }
 
 /// Takes up the last whole checkpoint. One that cannot be read is said and left: the node then joins

@@ -65,6 +65,15 @@ fn failures_are_a_sentence_a_remedy_and_a_code() {
         (&["spec", "check", &long_spec], 2, "at most 65536"),
         (&["spec", "check", &odd_spec], 2, "line 2, column 1: unknown field `naam`"),
         (&["spec", "check", &no_model], 2, "`task.model.kind` is \"oracle\""),
+        (&["run", "--data-dir", &node, "--record", &absent], 2, "a record is of one run"),
+        (&["new", "x", "--data", "photos"], 2, "names no data"),
+        (&["new", "x", "--data", "idx:/absent"], 1, "the data: "),
+        (&["new", "x", "--data", "hamlet", "--model", "mlp"], 2, "the model mlp cannot learn from text"),
+        (&["new", "a b", "--data", "digits"], 2, "`name` is"),
+        (&["new", "x", "--data", "digits", "--out", &spec], 1, "exists already"),
+        (&["publish", &absent, "--data-dir", &node], 2, "cannot be read"),
+        (&["publish", &spec, "--data-dir", &absent], 1, "there is no node in"),
+        (&["runs", "--data-dir", &absent], 1, "there is no node in"),
         (&["demo", "--out", &under_file], 1, "cannot be written"),
         (&["demo", "--out", &path(dir.path(), "o"), "--json", &under_file], 1, "cannot be written"),
     ];
@@ -94,6 +103,10 @@ fn wrong_usage_is_code_2() {
         &["demo", "--seed", "-1"],
         &["completions", "tcl"],
         &["spec"],
+        &["new", "x"],
+        &["new", "x", "--data", "digits", "--model", "oracle"],
+        &["join"],
+        &["publish"],
     ];
     for args in cases {
         let output = shoal(args).output().unwrap();
@@ -108,7 +121,22 @@ fn help_tells_the_exit_codes_and_every_verb() {
     let output = shoal(&["--help"]).output().unwrap();
     assert!(output.status.success());
     let help = out(&output);
-    for text in ["demo", "run", "init", "id", "status", "peers", "spec", "completions", "Exit codes", "130"] {
+    for text in [
+        "demo",
+        "run",
+        "join",
+        "runs",
+        "new",
+        "publish",
+        "init",
+        "id",
+        "status",
+        "peers",
+        "spec",
+        "completions",
+        "Exit codes",
+        "130",
+    ] {
         assert!(help.contains(text), "{text}");
     }
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use shoal_node::api::{Api, NodeState, PeerStatus, Snapshot};
+use shoal_node::api::{Api, NodeState, PeerStatus, Roster, RunStatus, Snapshot};
 use tokio::sync::watch;
 
 fn ask(verb: &[&str], dir: &Path) -> Output {
@@ -27,7 +27,9 @@ fn the_verbs_print_what_the_node_says() {
     let (_driver, news) = watch::channel(snapshot.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
     let api = runtime.block_on(Api::bind(SocketAddr::from(([127, 0, 0, 1], 0)), dir.path())).unwrap();
-    let serving = runtime.spawn(api.serve(news, std::future::pending()));
+    let (_roster, news) = watch::channel(Roster { members: vec![news], ..Roster::default() });
+    let serving = runtime.spawn(api.serve(news, tokio::sync::mpsc::channel(1).0, std::future::pending()));
+    snapshot.status.runs = vec![RunStatus::of(&snapshot.status)];
 
     let output = ask(&["status"], dir.path());
     let text = String::from_utf8(output.stdout).unwrap();

@@ -24,7 +24,7 @@ use shoal_node::swarm::{Network, NetworkEvent, Verdict};
 use shoal_protocol::id::NodeId;
 use shoal_protocol::seal::SEALED_BYTES;
 use shoal_sim::{GossipSpec, Scenario, simulate};
-use swarm_nodes::Nodes;
+use swarm_nodes::{Nodes, RUN};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 const NODES: usize = 30;
@@ -94,11 +94,11 @@ async fn spread(nodes: &mut Nodes, first: u32, count: usize, bytes: usize) -> Sp
             let Some((event, index)) = event else {
                 let (number, author) = (first + published as u32, published % NODES);
                 distance.insert((number, author), 0);
-                networks[author].publish(message(number, author, bytes)).unwrap();
+                networks[author].publish(&RUN, message(number, author, bytes)).unwrap();
                 published += 1;
                 continue;
             };
-            let NetworkEvent::Gossip { ticket, source, data } = event else { continue };
+            let NetworkEvent::Gossip { ticket, source, data, .. } = event else { continue };
             networks[index].validate(&ticket, Verdict::Accept);
             let number = u32::from_le_bytes(data[..4].try_into().unwrap());
             if (first..first + count as u32).contains(&number) {
@@ -143,7 +143,7 @@ async fn meet_few() -> Nodes {
 }
 
 fn in_run(network: &Network) -> usize {
-    network.peers().iter().filter(|peer| peer.in_run).count()
+    network.peers().iter().filter(|peer| peer.is_in(&RUN)).count()
 }
 
 async fn measure(name: &str, mut nodes: Nodes) -> Figures {

@@ -60,7 +60,7 @@ async fn what_was_said_before_is_not_heard_again() {
     let heard = other.until("a later announce", |news| news.peers.iter().any(|peer| peer.round > announce.round));
     hostile.while_polled(async { drop(heard.await) }).await;
     let (echoed, replayed) = (author.count(Reject::Echo), other.count(Reject::Replayed));
-    hostile.network.publish(recorded[..SEALED_BYTES].to_vec()).expect("a frame that gossip carries");
+    hostile.network.publish(&pair.run, recorded[..SEALED_BYTES].to_vec()).expect("a frame that gossip carries");
     let counted = async {
         other.until("a replay", |news| count(news, Reject::Replayed) > replayed).await;
         author.until("an echo", |news| count(news, Reject::Echo) > echoed).await;

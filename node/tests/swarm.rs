@@ -15,7 +15,7 @@ use libp2p::Multiaddr;
 use shoal_node::identity::Identity;
 use shoal_node::swarm::{Network, NetworkError, NetworkEvent, PublishError, RequestError, Verdict};
 use shoal_protocol::id::NodeId;
-use swarm_nodes::{Nodes, config, quic, tcp};
+use swarm_nodes::{Nodes, RUN, config, quic, tcp};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -25,7 +25,7 @@ async fn six_nodes_with_one_address_each_find_each_other() {
     nodes.meet().await;
     for network in &nodes.networks {
         let peers = network.peers();
-        assert_eq!(peers.iter().filter(|peer| peer.in_run).count(), 5);
+        assert_eq!(peers.iter().filter(|peer| peer.is_in(&RUN)).count(), 5);
         assert!(peers.iter().all(|peer| peer.score.is_some_and(|score| score >= 0.0)));
         let (sent, received) = network.byte_counts();
         assert!(sent > 1_000 && received > 1_000, "{sent} {received}");
@@ -50,8 +50,8 @@ async fn both_transports_make_one_peer() {
 async fn an_accepted_message_reaches_all_once() {
     let mut nodes = Nodes::new(5, |_| {}).await;
     nodes.meet().await;
-    nodes.networks[2].publish(b"announce".to_vec()).unwrap();
-    assert_eq!(nodes.networks[2].publish(b"announce".to_vec()), Err(PublishError::Duplicate));
+    nodes.networks[2].publish(&RUN, b"announce".to_vec()).unwrap();
+    assert_eq!(nodes.networks[2].publish(&RUN, b"announce".to_vec()), Err(PublishError::Duplicate));
     let mut heard = HashSet::new();
     nodes
         .until(|networks, index, event| {
@@ -69,9 +69,9 @@ async fn an_accepted_message_reaches_all_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_fit_is_not_published() {
     let mut nodes = Nodes::new(2, |_| {}).await;
-    assert_eq!(nodes.networks[0].publish(vec![0; 10]), Err(PublishError::NoPeers));
+    assert_eq!(nodes.networks[0].publish(&RUN, vec![0; 10]), Err(PublishError::NoPeers));
     nodes.meet().await;
-    assert_eq!(nodes.networks[0].publish(vec![0; 70_000]), Err(PublishError::TooLong(70_000)));
+    assert_eq!(nodes.networks[0].publish(&RUN, vec![0; 70_000]), Err(PublishError::TooLong(70_000)));
 }
 
 /// 1 and 2 know only 0, so whatever they hear from each other went through it.
@@ -91,7 +91,7 @@ async fn a_rejected_message_goes_no_further_and_costs_its_sender() {
             met.len() == 4
         })
         .await;
-    nodes.networks[1].publish(b"bad".to_vec()).unwrap();
+    nodes.networks[1].publish(&RUN, b"bad".to_vec()).unwrap();
     let mut good_sent = false;
     let mut at_last = Vec::new();
     nodes
@@ -105,7 +105,7 @@ async fn a_rejected_message_goes_no_further_and_costs_its_sender() {
                 }
                 if !good_sent {
                     good_sent = true;
-                    networks[1].publish(b"good".to_vec()).unwrap();
+                    networks[1].publish(&RUN, b"good".to_vec()).unwrap();
                 }
             }
             !at_last.is_empty()
@@ -129,13 +129,13 @@ async fn questions_are_answered() {
     let tickets = requests.map(|(bytes, max)| nodes.networks[1].request(one, bytes.to_vec(), max, LONG));
     let mut answers = Vec::new();
     nodes
-        .until(|networks, _, event| {
+        .until(|_, _, event| {
             match event {
                 NetworkEvent::Request { peer, bytes, reply } => {
                     assert_eq!(peer, two);
                     match &bytes[..] {
-                        b"big" => networks[0].respond(reply, big.clone()),
-                        b"empty" => networks[0].respond(reply, Vec::new()),
+                        b"big" => reply.send(big.clone()),
+                        b"empty" => reply.send(Vec::new()),
                         _ => drop(reply),
                     }
                 }
@@ -165,9 +165,9 @@ async fn many_questions_wait_their_turn() {
     let one = nodes.ids[0];
     let mut open: HashSet<_> = (0..100).map(|_| nodes.networks[1].request(one, b"x".to_vec(), 1, LONG)).collect();
     nodes
-        .until(|networks, _, event| {
+        .until(|_, _, event| {
             match event {
-                NetworkEvent::Request { reply, bytes, .. } => networks[0].respond(reply, bytes),
+                NetworkEvent::Request { reply, bytes, .. } => reply.send(bytes),
                 NetworkEvent::Response { ticket, result, .. } => {
                     assert_eq!(result, Ok(b"x".to_vec()));
                     assert!(open.remove(&ticket), "answered twice");
@@ -198,9 +198,9 @@ async fn who_cannot_answer_is_reported() {
     let mut ends = Vec::new();
     let mut held = Vec::new();
     nodes
-        .until(|networks, _, event| {
+        .until(|_, _, event| {
             match event {
-                NetworkEvent::Request { reply, bytes, .. } if bytes == b"x" => networks[0].respond(reply, bytes),
+                NetworkEvent::Request { reply, bytes, .. } if bytes == b"x" => reply.send(bytes),
                 NetworkEvent::Request { reply, .. } => held.push(reply),
                 NetworkEvent::Response { ticket, result, .. } => {
                     assert!(open.remove(&ticket), "reported twice");
@@ -231,7 +231,7 @@ async fn a_lost_peer_goes_down_and_its_requests_end() {
     nodes
         .until(|_, _, event| {
             match event {
-                NetworkEvent::PeerDown { peer } => down = peer == gone,
+                NetworkEvent::PeerDown { peer, .. } => down = peer == gone,
                 NetworkEvent::Response { result, .. } => {
                     ended = true;
                     assert!(matches!(result, Err(RequestError::Closed { .. })), "{result:?}");
@@ -255,16 +255,16 @@ async fn who_is_not_connected_is_looked_for() {
     let mut is_down = false;
     while !is_down {
         nodes.networks[2].ban(wanted, Duration::ZERO);
-        let is_wanted = |event| matches!(event, NetworkEvent::PeerDown { peer } if peer == wanted);
+        let is_wanted = |event| matches!(event, NetworkEvent::PeerDown { peer, .. } if peer == wanted);
         let down = nodes.until(|_, index, event| index == 2 && is_wanted(event));
         is_down = tokio::time::timeout(Duration::from_secs(1), down).await.is_ok();
     }
     nodes.networks[2].request(wanted, b"x".to_vec(), 1, LONG);
     let mut result = None;
     nodes
-        .until(|networks, index, event| {
+        .until(|_, _, event| {
             match event {
-                NetworkEvent::Request { bytes, reply, .. } => networks[index].respond(reply, bytes),
+                NetworkEvent::Request { bytes, reply, .. } => reply.send(bytes),
                 NetworkEvent::Response { result: end, .. } => result = Some(end),
                 _ => {}
             }
@@ -287,7 +287,7 @@ async fn a_banned_peer_stays_out_until_its_time_is_over() {
     nodes
         .until(|networks, index, event| {
             match event {
-                NetworkEvent::PeerDown { peer } if index == 0 => {
+                NetworkEvent::PeerDown { peer, .. } if index == 0 => {
                     down = true;
                     assert_eq!(peer, banned);
                     assert!(networks[0].peers().is_empty());
@@ -306,10 +306,9 @@ async fn another_run_on_the_same_network_is_not_ours() {
     let mut nodes = Nodes::new(3, |_| {}).await;
     let address = nodes.networks[0].listen_addresses()[0].clone();
     let mut other = config();
-    other.run = shoal_protocol::id::RunId([9; 32]);
     other.bootstrap = vec![address];
     let identity = Identity::generate();
-    nodes.add(&identity, other).await;
+    nodes.add_to(shoal_protocol::id::RunId([9; 32]), &identity, other).await;
     let stranger = identity.node_id();
     let mut met = HashSet::new();
     nodes
@@ -323,7 +322,7 @@ async fn another_run_on_the_same_network_is_not_ours() {
         })
         .await;
     let info = nodes.networks[0].peers().into_iter().find(|peer| peer.node == stranger).unwrap();
-    assert!(!info.in_run);
+    assert!(!info.is_in(&RUN));
 }
 
 #[tokio::test]

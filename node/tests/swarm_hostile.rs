@@ -16,8 +16,8 @@ use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Swarm, identify, kad, no
 use libp2p_stream::Control;
 use shoal_node::identity::{Identity, node_of};
 use shoal_node::swarm::{NetworkEvent, RequestError};
-use shoal_protocol::id::{NodeId, RunId};
-use swarm_nodes::Nodes;
+use shoal_protocol::id::NodeId;
+use swarm_nodes::{Nodes, RUN};
 
 const SYNC: StreamProtocol = StreamProtocol::new("/shoal/local/sync/1");
 const LONG: Duration = Duration::from_secs(20);
@@ -94,7 +94,7 @@ fn peer_of(node: &NodeId) -> PeerId {
 
 /// The topic of the nodes' run; a rogue that subscribes to it is a peer of the run.
 fn topic() -> IdentTopic {
-    IdentTopic::new(format!("/shoal/local/{}", RunId([5; 32])))
+    IdentTopic::new(format!("/shoal/local/{RUN}"))
 }
 
 fn join(swarm: &mut Swarm<Bare>) {
@@ -253,7 +253,7 @@ async fn a_flood_of_streams_finds_few_places() {
         .until(|networks, _, event| {
             match event {
                 NetworkEvent::Request { bytes, reply, .. } if bytes == b"flood" => held.push(reply),
-                NetworkEvent::Request { bytes, reply, .. } => networks[0].respond(reply, bytes),
+                NetworkEvent::Request { bytes, reply, .. } => reply.send(bytes),
                 NetworkEvent::Response { result, .. } => {
                     assert_eq!(result, Ok(b"friend".to_vec()));
                     friend_answered = true;
@@ -275,7 +275,7 @@ async fn a_flood_of_streams_finds_few_places() {
         }
     }
     for reply in held {
-        nodes.networks[0].respond(reply, b"ok".to_vec());
+        reply.send(b"ok".to_vec());
     }
     let mut flood = Box::pin(flood);
     let answered = loop {
@@ -358,7 +358,7 @@ async fn a_kademlia_full_of_junk_still_finds_peers() {
     }
     nodes.meet().await;
     let info = nodes.networks[0].peers().into_iter().find(|peer| peer.node == rogue.node).expect("still connected");
-    assert!(!info.in_run && info.listens.len() <= 8 && info.agent.len() <= 64, "{info:?}");
+    assert!(!info.is_in(&RUN) && info.listens.len() <= 8 && info.agent.len() <= 64, "{info:?}");
     assert_ne!(rogue.id, peer_of(&target));
 }
 
@@ -397,7 +397,7 @@ async fn gossip_of_another_form_is_not_heard() {
     // Honest messages follow one another until the rogue's have cost it something.
     let mut costs = false;
     for turn in 0..10_000_u32 {
-        nodes.networks[1].publish(turn.to_le_bytes().to_vec()).unwrap();
+        nodes.networks[1].publish(&RUN, turn.to_le_bytes().to_vec()).unwrap();
         nodes
             .until(|_, index, event| {
                 let NetworkEvent::Gossip { data, .. } = event else { return false };

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use shoal_node::store::Store;
 use shoal_node::swarm::{NetworkEvent, Verdict};
-use swarm_nodes::Nodes;
+use swarm_nodes::{Nodes, RUN};
 
 const NODES: usize = 32;
 /// What a node with its store may cost, bytes of physical memory, 31 connections and all.
@@ -44,7 +44,7 @@ async fn thirty_two_nodes_form_a_full_mesh_in_little_memory() {
     let start = std::time::Instant::now();
     for round in 0..5 {
         for index in 0..NODES {
-            nodes.networks[index].publish([[round; 200], [index as u8; 200]].concat()).unwrap();
+            nodes.networks[index].publish(&RUN, [[round; 200], [index as u8; 200]].concat()).unwrap();
         }
         let mut heard = HashSet::new();
         nodes

@@ -1,14 +1,19 @@
-//! Who may ask: requests that name a loopback address of ours, and that no web page sent.
+//! Who may ask: requests that name a loopback address of ours, and that no web page sent. Who may give
+//! orders: those who carry the token besides.
 //!
 //! A page can make a browser on this machine connect to 127.0.0.1, even under a name of its own
 //! (DNS rebinding). The browser then says that name in `Host`, and the page's own in `Origin`.
 
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+use super::token::Token;
 
 /// Goes with every answer, so that none can be turned into a page that does something.
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
@@ -28,6 +33,19 @@ pub async fn check(State(port): State<u16>, request: Request, next: Next) -> Res
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+/// Hands on what carries the token, once.
+pub async fn authorize(State(token): State<Token>, request: Request, next: Next) -> Response {
+    let mut said = request.headers().get_all(AUTHORIZATION).iter();
+    let ours = match (said.next(), said.next()) {
+        (Some(header), None) => header.to_str().is_ok_and(|header| token.is_in(header)),
+        _ => false,
+    };
+    if ours {
+        return next.run(request).await;
+    }
+    (StatusCode::UNAUTHORIZED, "orders carry the token that lies in the data directory\n").into_response()
 }
 
 fn refusal(request: &Request, port: u16) -> Option<(StatusCode, &'static str)> {

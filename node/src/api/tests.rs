@@ -28,16 +28,25 @@ pub(crate) fn snapshot() -> Snapshot {
         uptime_s: 61,
         weights: Some("ef".repeat(32)),
         listen: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+        reach: "relayed".to_owned(),
+        addresses: vec!["/ip4/203.0.113.1/tcp/1/p2p/x/p2p-circuit".to_owned()],
+        connected: 2,
+        ways: [("mdns".to_owned(), WayState { state: "listening".to_owned(), found: 2 })].into(),
         trouble: None,
+        runs: Vec::new(),
     };
     let peer = |address: Option<&str>, heard_s| PeerStatus {
         node: "12".repeat(32),
         address: address.map(str::to_owned),
+        way: address.map(|_| "direct".to_owned()),
+        transport: address.map(|_| "tcp".to_owned()),
+        rtt_ms: address.map(|_| 12.34),
         round: 11,
         heard_s,
         standing: 0.5,
         last_fault: Some("bad_signature".to_owned()),
         received_bytes: 999,
+        run: "cd".repeat(32),
     };
     Snapshot { status, peers: vec![peer(Some("/ip4/127.0.0.1/tcp/4"), Some(3)), peer(None, None)] }
 }
@@ -47,7 +56,33 @@ async fn served(dir: &Path) -> (SocketAddr, watch::Sender<Snapshot>, tokio::task
     let (driver, news) = watch::channel(snapshot());
     let api = Api::bind(SocketAddr::from(([127, 0, 0, 1], 0)), dir).await.unwrap();
     let address = api.address();
-    (address, driver, tokio::spawn(api.serve(news, std::future::pending())))
+    let (orders, mut given) = tokio::sync::mpsc::channel(4);
+    tokio::spawn(async move {
+        while let Some(order) = given.recv().await {
+            answer(order);
+        }
+    });
+    let serving = async move {
+        // Kept as long as the API is: a roster whose sender is gone is a node that has ended.
+        let (_roster, news) = watch::channel(Roster { members: vec![news], ..Roster::default() });
+        api.serve(news, orders, std::future::pending()).await
+    };
+    (address, driver, tokio::spawn(serving))
+}
+
+/// A node that joins whatever it is told to but knows of no run.
+fn answer(order: Order) {
+    match order {
+        Order::Join(order, back) if order.take_part => {
+            let joined = JoinedRun { run: order.run.unwrap_or_default(), taking_part: true, ..JoinedRun::default() };
+            back.send(Ok(joined)).unwrap();
+        }
+        Order::Join(_, back) => {
+            let refusal = Refusal { error: "nothing to do".to_owned(), help: "say what".to_owned() };
+            back.send(Err(refusal)).unwrap();
+        }
+        Order::List(back) => back.send(Ok(Vec::new())).unwrap(),
+    }
 }
 
 /// Sends these bytes and returns everything that comes back.
@@ -76,7 +111,9 @@ async fn it_answers_what_the_driver_last_said() {
     let host = format!("Host: {address}\r\n");
     let answer = exchange(address, &get(STATUS_PATH, &host)).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(serde_json::from_str::<NodeStatus>(body(&answer)).unwrap(), snapshot().status);
+    let mut status = snapshot().status;
+    status.runs = vec![RunStatus::of(&status)];
+    assert_eq!(serde_json::from_str::<NodeStatus>(body(&answer)).unwrap(), status);
     for header in ["content-security-policy: default-src 'self'", "x-content-type-options: nosniff", "cache-control: no-store"] {
         assert!(answer.contains(header), "{answer}");
     }
@@ -149,13 +186,51 @@ async fn other_machines_are_never_let_in() {
 #[tokio::test]
 async fn a_taken_port_is_said_and_a_stopped_api_takes_its_address_away() {
     let dir = tempfile::tempdir().unwrap();
-    let (driver, news) = watch::channel(snapshot());
+    let (driver, news) = watch::channel(Roster::default());
     let api = Api::bind(SocketAddr::from(([127, 0, 0, 1], 0)), dir.path()).await.unwrap();
+    assert!(dir.path().join(TOKEN_FILE).exists());
     let other = tempfile::tempdir().unwrap();
     let taken = Api::bind(api.address(), other.path()).await.unwrap_err();
     assert!(matches!(taken, ApiError::Bind { .. }), "{taken}");
     assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
-    api.serve(news, std::future::ready(())).await.unwrap();
-    assert!(!dir.path().join(ADDRESS_FILE).exists());
+    api.serve(news, tokio::sync::mpsc::channel(1).0, std::future::ready(())).await.unwrap();
+    assert!(!dir.path().join(ADDRESS_FILE).exists() && !dir.path().join(TOKEN_FILE).exists());
     drop(driver);
+}
+
+#[tokio::test]
+async fn orders_carry_the_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let (address, _driver, _serving) = served(dir.path()).await;
+    let token = Token::read(&dir.path().join(TOKEN_FILE)).unwrap().header();
+    let post = |headers: &str, order: &str| {
+        let head = format!("Host: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}", order.len());
+        get(RUNS_PATH, &head).replacen("GET", "POST", 1) + order
+    };
+    let ours = format!("Authorization: {token}\r\n");
+    let order = r#"{"run": "ab", "take_part": true}"#;
+    let good = exchange(address, &post(&ours, order)).await;
+    assert!(good.starts_with("HTTP/1.1 200"), "{good}");
+    assert_eq!(serde_json::from_str::<JoinedRun>(body(&good)).unwrap().run, "ab");
+    let refused = exchange(address, &post(&ours, "{}")).await;
+    assert!(refused.starts_with("HTTP/1.1 422") && refused.contains("nothing to do"), "{refused}");
+
+    let other = format!("Authorization: {}\r\n", Token::generate().header());
+    let page = format!("{ours}Origin: https://evil.example\r\n");
+    let huge = format!(r#"{{"spec": "{}"}}"#, "x".repeat(ORDER_BYTES_MAX));
+    let cases = [
+        ("no token", post("", order), "401"),
+        ("another token", post(&other, order), "401"),
+        ("two tokens", post(&format!("{ours}{other}"), order), "401"),
+        ("a page", post(&page, order), "403"),
+        ("a list without a token", get(RUNS_PATH, &format!("Host: {address}\r\n")), "401"),
+        ("a list", get(RUNS_PATH, &format!("Host: {address}\r\n{ours}")), "200"),
+        ("an unknown key", post(&ours, r#"{"rum": "ab"}"#), "422"),
+        ("no JSON", post(&ours, "run"), "400"),
+        ("too much", post(&ours, &huge), "413"),
+    ];
+    for (case, request, status) in cases {
+        let answer = exchange(address, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{case}: {answer:.200}");
+    }
 }

@@ -9,7 +9,7 @@ use shoal_ml::TaskError;
 use shoal_protocol::spec::SpecError;
 
 use super::print::plain;
-use crate::api::ApiError;
+use crate::api::{ApiError, Refusal};
 use crate::config::ConfigError;
 use crate::identity::IdentityError;
 
@@ -105,6 +105,10 @@ pub enum CliError {
         /// What came back.
         cause: String,
     },
+    /// The running node was told to do something and will not.
+    #[error("the running node refuses: {}", .0.error)]
+    #[diagnostic(code(shoal::refused), help("{}", .0.help))]
+    Refused(Refusal),
     /// The local API cannot be served.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -210,6 +214,7 @@ mod tests {
             (CliError::Exists(path()), Exit::Failed),
             (CliError::NotRunning(path()), Exit::NotRunning),
             (CliError::BadAnswer { address: "\u{1b}[31m".to_owned(), cause: "a\nb".to_owned() }, Exit::Failed),
+            (CliError::Refused(Refusal { error: "a\nb".to_owned(), help: "c\nd".to_owned() }), Exit::Failed),
             (CliError::Unwritable { path: path(), source: io() }, Exit::Failed),
             (CliError::Stdout(io()), Exit::Failed),
             (CliError::operation(ConfigError::NoHome), Exit::Failed),

@@ -1,23 +1,28 @@
-//! How `status` and `peers` ask the running node: over its local API, at the address it left in
-//! its data directory.
+//! How verbs ask the running node, and tell it what to do: over its local API, at the address it left in
+//! its data directory. Orders carry the token that lies beside it.
 //!
 //! Everything that answers is bounded and doubted: the file may be stale and its port somebody
 //! else's by now. No proxy, no redirect, no address but a loopback one.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use ureq::Body;
+use ureq::http::Response;
 
 use super::CliError;
-use crate::api::ADDRESS_FILE;
+use crate::api::{ADDRESS_FILE, NodeStatus, Refusal, STATUS_PATH, TOKEN_FILE, Token};
 use crate::config::Place;
 
 /// A node on the same machine answers in milliseconds; one that swaps may need this long.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+/// An order may have the network asked, which takes up to 20 s; a connection of the API lasts 30 s.
+const ORDER_TIME_MAX: Duration = Duration::from_secs(28);
 /// Longest answer read, bytes: the largest view is a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
 /// Longest content of the address file, bytes: an IPv6 address and port is half of it.
@@ -36,22 +41,85 @@ impl AskArgs {
     /// Asks the node of this place for `path`.
     pub(super) fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         let dir = self.place.data_dir()?;
-        let address = address(&dir).ok_or_else(|| CliError::NotRunning(dir.clone()))?;
+        Local::find(&dir).ok_or_else(|| CliError::NotRunning(dir.clone()))?.ask(path)
+    }
+}
+
+/// A node that has left its address in a data directory, whether or not it still runs.
+pub(super) struct Local {
+    dir: PathBuf,
+    address: SocketAddr,
+}
+
+impl Local {
+    /// The node of this data directory, if there is an address of one.
+    pub(super) fn find(dir: &Path) -> Option<Self> {
+        Some(Self { dir: dir.to_owned(), address: address(dir)? })
+    }
+
+    /// The answer to what anybody may ask.
+    fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.call(ANSWER_TIME_MAX, |agent, address| agent.get(format!("http://{address}{path}")).call())
+    }
+
+    /// How the node is.
+    pub(super) fn status(&self) -> Result<NodeStatus, CliError> {
+        self.ask(STATUS_PATH)
+    }
+
+    /// The answer to an order without content, which may take as long as asking the network does.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        let token = self.token()?;
+        self.call(ORDER_TIME_MAX, |agent, address| {
+            agent.get(format!("http://{address}{path}")).header("Authorization", token.header()).call()
+        })
+    }
+
+    /// The answer to an order.
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> Result<T, CliError> {
+        let token = self.token()?;
+        self.call(ORDER_TIME_MAX, |agent, address| {
+            agent.post(format!("http://{address}{path}")).header("Authorization", token.header()).send_json(order)
+        })
+    }
+
+    /// A node that was killed leaves its token, too; only a missing one says that nobody runs.
+    fn token(&self) -> Result<Token, CliError> {
+        Token::read(&self.dir.join(TOKEN_FILE)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => CliError::NotRunning(self.dir.clone()),
+            _ => CliError::BadAnswer { address: self.address.to_string(), cause: format!("its token cannot be read: {error}") },
+        })
+    }
+
+    fn call<T: DeserializeOwned>(
+        &self,
+        time_max: Duration,
+        send: impl FnOnce(&ureq::Agent, SocketAddr) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<T, CliError> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
-            .http_status_as_error(true)
-            .timeout_global(Some(ANSWER_TIME_MAX))
+            .http_status_as_error(false)
+            .timeout_global(Some(time_max))
             .build()
             .into();
-        let bad = |cause: ureq::Error| CliError::BadAnswer { address: address.to_string(), cause: cause.to_string() };
-        let mut answer = match agent.get(format!("http://{address}{path}")).call() {
+        let bad = |cause: String| CliError::BadAnswer { address: self.address.to_string(), cause };
+        let mut answer = match send(&agent, self.address) {
             Ok(answer) => answer,
             // The address file outlives a killed node; nobody listens there any more.
-            Err(ureq::Error::ConnectionFailed | ureq::Error::Io(_)) => return Err(CliError::NotRunning(dir)),
-            Err(error) => return Err(bad(error)),
+            Err(ureq::Error::ConnectionFailed | ureq::Error::Io(_)) => return Err(CliError::NotRunning(self.dir.clone())),
+            Err(error) => return Err(bad(error.to_string())),
         };
-        answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_json().map_err(bad)
+        let status = answer.status();
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        match status.as_u16() {
+            200 => body.read_json().map_err(|error| bad(error.to_string())),
+            422 => match body.read_json::<Refusal>() {
+                Ok(refusal) => Err(CliError::Refused(refusal)),
+                Err(error) => Err(bad(error.to_string())),
+            },
+            other => Err(bad(format!("http status: {other}"))),
+        }
     }
 }
 

@@ -9,10 +9,14 @@ mod demo;
 mod error;
 mod id;
 mod init;
+mod join;
 mod local;
+mod new;
 mod peers;
 mod print;
+mod publish;
 mod run;
+mod runs;
 mod sim;
 mod spec;
 mod status;
@@ -52,6 +56,14 @@ enum Verb {
     Sim(Box<sim::SimArgs>),
     /// Take part in a run until told to stop
     Run(Box<run::RunArgs>),
+    /// Take part in a run that the network offers, or in a network's default run
+    Join(Box<join::JoinArgs>),
+    /// List the runs that the network offers
+    Runs(Box<runs::RunsArgs>),
+    /// Write a run spec for one's data
+    New(new::NewArgs),
+    /// Offer a run to the network
+    Publish(publish::PublishArgs),
     /// Make a data directory: identity, configuration, an example run spec
     Init(init::InitArgs),
     /// Print who this node is
@@ -86,7 +98,11 @@ fn dispatch(verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Demo(args) => demo::command(&args, |plan, row| crate::demo::run(plan, row).map_err(CliError::operation)),
         Verb::Sim(args) => sim::command(&args),
-        Verb::Run(args) => run::command(*args, |config, spec, record| crate::run::run(&config, spec, record.as_deref())),
+        Verb::Run(args) => run::command(*args, crate::run::run, crate::relaying::run),
+        Verb::Join(args) => join::command(*args, crate::run::run),
+        Verb::Runs(args) => runs::command(*args),
+        Verb::New(args) => new::command(&args),
+        Verb::Publish(args) => publish::command(&args),
         Verb::Init(args) => init::command(&args),
         Verb::Id(args) => id::command(&args),
         Verb::Status(args) => status::command(&args),

@@ -3,18 +3,22 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use shoal_protocol::spec::RunSpec;
 use tracing_subscriber::EnvFilter;
 
 use super::{CliError, spec};
 use crate::config::{Config, Place, Settings};
 use crate::identity::KEY_FILE;
+use crate::run::{RunOrder, Wanted};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
-    /// The run spec to train by
+    /// A run spec to train by; may be repeated [default: the runs that this node was in before, or the
+    /// network's own]
     #[arg(long, value_name = "SPEC.toml")]
-    run: PathBuf,
+    run: Vec<PathBuf>,
+    /// What to do: train, or only help others to meet and pass on for those behind routers
+    #[arg(long, value_enum, default_value_t = Role::Train)]
+    role: Role,
     /// Record all that this node is told and does into a new FILE, for `shoal sim replay`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -24,14 +28,60 @@ pub(super) struct RunArgs {
     settings: Settings,
 }
 
-/// Checks configuration, spec and task, then hands them to `start` with the record's name, which returns
-/// when the node is told to stop.
+/// What a node is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Take part in runs.
+    Train,
+    /// Take part in none: answer who asks for peers, and relay.
+    Relay,
+}
+
+/// A record is of one run's life.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("a record is of one run, and --record was given with {0}")]
+#[diagnostic(code(shoal::run::record), help("name exactly one run with --run to record it"))]
+struct RecordOfMany(usize);
+
+/// Checks configuration, specs and tasks, then hands them to `start`, which returns when the node is told
+/// to stop. A relay is handed to `relay`.
 pub(super) fn command(
     args: RunArgs,
-    start: impl FnOnce(Config, RunSpec, Option<PathBuf>) -> Result<(), CliError>,
+    start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
+    relay: impl FnOnce(&Config) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
+    let data = args.settings.data_settings();
     let config = Config::load(&args.place, args.settings)?;
-    let (spec, _) = spec::read(&args.run)?;
+    if args.role == Role::Relay {
+        prepare(&config)?;
+        return relay(&config);
+    }
+    let mut wanted: Vec<Wanted> = Vec::with_capacity(args.run.len());
+    for path in &args.run {
+        let (spec, text) = spec::read(path)?;
+        // The same run twice is that run.
+        if wanted.iter().all(|other| other.spec.run_id() != spec.run_id()) {
+            wanted.push(Wanted { spec, text });
+        }
+    }
+    if args.record.is_some() && wanted.len() != 1 {
+        return Err(CliError::usage(RecordOfMany(wanted.len())));
+    }
+    foreground(&config, RunOrder { wanted, data, record: args.record }, start)
+}
+
+/// What every verb does that becomes a node: there must be one in the data directory, and it logs.
+pub(super) fn foreground(
+    config: &Config,
+    order: RunOrder,
+    start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    prepare(config)?;
+    start(config, order)
+}
+
+/// There is a node in the data directory, and it logs.
+fn prepare(config: &Config) -> Result<(), CliError> {
     if !config.data_dir().join(KEY_FILE).exists() {
         return Err(CliError::NoNode(config.data_dir().to_owned()));
     }
@@ -41,5 +91,5 @@ pub(super) fn command(
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
-    start(config, spec, args.record)
+    Ok(())
 }

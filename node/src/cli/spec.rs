@@ -85,9 +85,10 @@ pub(super) fn command(args: &SpecArgs) -> Result<(), CliError> {
     Ok(print::line(&print::named(&rows))?)
 }
 
-/// Reads and checks a spec file, its task section too.
-pub(super) fn read(path: &Path) -> Result<(RunSpec, Task), CliError> {
-    parse(path, &read_text(path)?)
+/// Reads and checks a spec file, its task section too; the spec and its text.
+pub(super) fn read(path: &Path) -> Result<(RunSpec, String), CliError> {
+    let text = read_text(path)?;
+    Ok((parse(path, &text)?.0, text))
 }
 
 fn parse(path: &Path, text: &str) -> Result<(RunSpec, Task), CliError> {

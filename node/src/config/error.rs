@@ -3,6 +3,8 @@
 use core::fmt;
 use std::path::PathBuf;
 
+use crate::networks::NetworksError;
+
 /// Where a value was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -58,6 +60,10 @@ pub enum ConfigError {
         /// Where it was said.
         origin: Origin,
     },
+    /// The network's own file.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Network(#[from] NetworksError),
     /// The file inside a data directory names another data directory.
     #[error("{origin}: a data directory's own configuration cannot name a data directory")]
     #[diagnostic(

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::error::{ConfigError, Origin};
-use super::values::{DataSource, Shard};
+use super::values::{DataSettings, DataSource, Shard};
 use super::{CONFIG_BYTES_MAX, Config};
+use crate::networks::Network;
 use crate::swarm::NetworkName;
 
 /// Where a node's files lie: what the verbs need that ask or prepare a node.
@@ -59,25 +60,34 @@ pub struct Settings {
     /// The data directory, in a file outside it only: [`Place`] has the flag.
     #[arg(skip)]
     pub data_dir: Option<PathBuf>,
-    /// The overlay to belong to [default: local]
-    #[arg(long, env = "SHOAL_NETWORK", value_name = "NAME")]
+    /// The network to belong to: local, testnet, a name of your own or a network file [default: local]
+    #[arg(long, env = "SHOAL_NETWORK", value_name = "NAME|FILE")]
     pub network: Option<String>,
     /// Address to listen on; may be repeated [default: TCP and QUIC on port 7462]
     #[arg(long, env = "SHOAL_LISTEN", value_name = "MULTIADDR", value_delimiter = ',')]
     pub listen: Option<Vec<String>>,
+    /// Address at which others can reach this node, where it cannot find that out; may be repeated
+    #[arg(long, env = "SHOAL_EXTERNAL", value_name = "MULTIADDR", value_delimiter = ',')]
+    pub external: Option<Vec<String>>,
     /// Peer to find the network through; may be repeated
     #[arg(long, env = "SHOAL_BOOTSTRAP", value_name = "MULTIADDR", value_delimiter = ',')]
     pub bootstrap: Option<Vec<String>>,
     /// Look for peers on the local network [default: true]
     #[arg(long, env = "SHOAL_MDNS", value_name = "BOOL")]
     pub mdns: Option<bool>,
-    /// What to train on [default: digits]
+    /// Ask the router to forward our port, in networks that reach beyond the house [default: true]
+    #[arg(long, env = "SHOAL_UPNP", value_name = "BOOL")]
+    pub upnp: Option<bool>,
+    /// Pass on for peers behind routers, within bounds, while others can reach us [default: true]
+    #[arg(long, env = "SHOAL_RELAY", value_name = "BOOL")]
+    pub relay: Option<bool>,
+    /// What to train on: digits, hamlet or idx:DIRECTORY [default: digits]
     #[arg(long, env = "SHOAL_DATA", value_name = "SOURCE")]
     pub data: Option<String>,
     /// This node's part of the data, as 0/3 [default: all of it]
     #[arg(long, env = "SHOAL_SHARD", value_name = "INDEX/COUNT")]
     pub shard: Option<String>,
-    /// How the parts are drawn: iid or dirichlet:ALPHA [default: dirichlet:0.5]
+    /// How the parts are drawn: iid, dirichlet:ALPHA, shard:N, pathological:N, contiguous or natural [default: dirichlet:0.5]
     #[arg(long, env = "SHOAL_PARTITION", value_name = "HOW")]
     pub partition: Option<String>,
     /// The draw's seed [default: 0]
@@ -98,6 +108,15 @@ pub struct Settings {
     /// What to log [default: info]
     #[arg(long, env = "SHOAL_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+}
+
+impl Settings {
+    /// What of this is about data.
+    #[must_use]
+    pub fn data_settings(&self) -> DataSettings {
+        let (data, shard) = (self.data.clone(), self.shard.clone());
+        DataSettings { data, shard, partition: self.partition.clone(), split_seed: self.split_seed }
+    }
 }
 
 /// A configuration file that was read.
@@ -173,19 +192,33 @@ impl Layers<'_> {
 const LISTEN: [&str; 2] = ["/ip4/0.0.0.0/tcp/7462", "/ip4/0.0.0.0/udp/7462/quic-v1"];
 const LISTEN_EXPECTED: &str = "1 to 16 addresses such as /ip4/0.0.0.0/tcp/7462 or /ip4/0.0.0.0/udp/7462/quic-v1";
 const BOOTSTRAP_EXPECTED: &str = "at most 64 addresses such as /ip4/192.0.2.1/tcp/7462/p2p/<peer id>";
-const NETWORK_EXPECTED: &str = "1 to 32 lower-case letters, digits or '-'";
+const NETWORK_EXPECTED: &str = "local, testnet, 1 to 32 lower-case letters, digits or '-', or a file that ends in .toml";
+const EXTERNAL_EXPECTED: &str = "at most 16 addresses such as /ip4/192.0.2.1/tcp/7462";
 const API_EXPECTED: &str = "a loopback address with a port, such as 127.0.0.1:0";
-const PARTITION_EXPECTED: &str = "`iid` or `dirichlet:ALPHA` with ALPHA between 0.001 and 1000";
 
 /// Every default stands here, in the words of the file, and passes the same check.
 pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> Result<Config, ConfigError> {
     let layers = Layers { flags, file };
     let text = |default: &str| default.to_owned();
     let listen = LISTEN.map(str::to_owned).to_vec();
+    let network = layers.take(
+        "network",
+        |s| &s.network,
+        text("local"),
+        NETWORK_EXPECTED,
+        |name| (Network::is_file(name) || NetworkName::new(name).is_ok()).then(|| name.clone()),
+    )?;
     Ok(Config {
         data_dir,
-        network: layers.take("network", |s| &s.network, text("local"), NETWORK_EXPECTED, |name| NetworkName::new(name).ok())?,
+        network: Network::load(&network)?,
         listen: layers.take("listen", |s| &s.listen, listen, LISTEN_EXPECTED, |list| addresses(list, 1..=16, is_listen))?,
+        external: layers.take(
+            "external",
+            |s| &s.external,
+            vec![],
+            EXTERNAL_EXPECTED,
+            |list| addresses(list, 0..=16, is_listen),
+        )?,
         bootstrap: layers.take(
             "bootstrap",
             |s| &s.bootstrap,
@@ -194,6 +227,8 @@ pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> 
             |list| addresses(list, 0..=64, is_peer),
         )?,
         mdns: layers.take("mdns", |s| &s.mdns, true, "true or false", |&on| Some(on))?,
+        upnp: layers.take("upnp", |s| &s.upnp, true, "true or false", |&on| Some(on))?,
+        relay: layers.take("relay", |s| &s.relay, true, "true or false", |&on| Some(on))?,
         data: data(&layers)?,
         wait_for_peers: layers.take("wait_for_peers", |s| &s.wait_for_peers, 0, "between 0 and 64", |&n| count(n, 0..=64))?,
         connections_in: layers.take(
@@ -217,11 +252,12 @@ pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> 
 
 fn data(layers: &Layers<'_>) -> Result<DataSource, ConfigError> {
     let text = |default: &str| default.to_owned();
-    layers.take("data", |s| &s.data, text("digits"), "`digits`", |name| (name == "digits").then_some(()))?;
     let partition = text("dirichlet:0.5");
-    Ok(DataSource::Digits {
+    let expected = DataSource::PARTITION_EXPECTED;
+    Ok(DataSource {
+        source: layers.take("data", |s| &s.data, text("digits"), DataSource::EXPECTED, |name| name.parse().ok())?,
         shard: layers.take("shard", |s| &s.shard, text("0/1"), Shard::EXPECTED, |shard| shard.parse().ok())?,
-        partition: layers.take("partition", |s| &s.partition, partition, PARTITION_EXPECTED, |how| how.parse().ok())?,
+        partition: layers.take("partition", |s| &s.partition, partition, expected, |how| how.parse().ok())?,
         split_seed: layers.take("split_seed", |s| &s.split_seed, 0, "a whole number", |&seed| Some(seed))?,
     })
 }

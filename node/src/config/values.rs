@@ -3,7 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
-use shoal_ml::Partition;
+use serde::{Deserialize, Serialize};
+use shoal_ml::{Partition, Source};
 
 /// Most shards one data set is cut into: the largest network a split is made for by hand (a guess).
 const SHARD_COUNT_MAX: u32 = 4_096;
@@ -57,16 +58,89 @@ impl fmt::Display for Shard {
 
 /// The data a node trains on.
 #[derive(Clone, Debug, PartialEq)]
-pub enum DataSource {
-    /// The handwritten digits that are built in.
-    Digits {
-        /// This node's part.
-        shard: Shard,
-        /// How the parts are drawn.
-        partition: Partition,
-        /// The draw's seed: nodes that share one data set must share it.
-        split_seed: u64,
-    },
+pub struct DataSource {
+    /// Where examples come from.
+    pub source: Source,
+    /// This node's part.
+    pub shard: Shard,
+    /// How the parts are drawn.
+    pub partition: Partition,
+    /// The draw's seed: nodes that share one data set must share it.
+    pub split_seed: u64,
+}
+
+/// What is said of one run's data; what is left out is as for all runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// What to train on in this run: digits, hamlet or idx:DIRECTORY [default: the node's]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "SOURCE")]
+    pub data: Option<String>,
+    /// This node's part of that data, as 0/3 [default: the node's]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "INDEX/COUNT")]
+    pub shard: Option<String>,
+    /// How the parts are drawn [default: the node's]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "HOW")]
+    pub partition: Option<String>,
+    /// The draw's seed [default: the node's]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "N")]
+    pub split_seed: Option<u64>,
+}
+
+/// Settings of a run's data that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}` is {value:?}, but must be {expected}")]
+pub struct DataError {
+    key: &'static str,
+    value: String,
+    expected: &'static str,
+}
+
+impl DataSource {
+    /// What [`Source`] accepts, for messages.
+    pub const EXPECTED: &'static str = "`digits`, `hamlet` or `idx:DIRECTORY`";
+    /// What [`Partition`] accepts, for messages.
+    pub const PARTITION_EXPECTED: &'static str =
+        "`iid`, `dirichlet:ALPHA` with ALPHA between 0.001 and 1000, `shard:N`, `pathological:N`, `contiguous` or `natural`";
+
+    /// The same with what one run says of its own.
+    ///
+    /// # Errors
+    /// [`DataError`] names the key and what would be accepted.
+    pub fn with(&self, settings: &DataSettings) -> Result<Self, DataError> {
+        fn read<T: FromStr + Clone>(
+            key: &'static str,
+            text: &Option<String>,
+            expected: &'static str,
+            before: &T,
+        ) -> Result<T, DataError> {
+            match text {
+                None => Ok(before.clone()),
+                Some(text) => {
+                    let value = text.chars().take(80).collect();
+                    text.parse().map_err(|_| DataError { key, value, expected })
+                }
+            }
+        }
+        Ok(Self {
+            source: read("data", &settings.data, Self::EXPECTED, &self.source)?,
+            shard: read("shard", &settings.shard, Shard::EXPECTED, &self.shard)?,
+            partition: read("partition", &settings.partition, Self::PARTITION_EXPECTED, &self.partition)?,
+            split_seed: settings.split_seed.unwrap_or(self.split_seed),
+        })
+    }
+}
+
+impl DataSettings {
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[cfg(test)]
@@ -81,5 +155,14 @@ mod tests {
         for text in ["", "0", "/", "1/1", "3/3", "0/0", "-1/3", "0/4097", "0/3/1", "0/99999999999"] {
             assert!(text.parse::<Shard>().is_err(), "{text}");
         }
+    }
+    #[test]
+    fn a_run_may_say_what_of_its_data_is_its_own() {
+        let all = DataSource { source: Source::Digits, shard: "1/3".parse().unwrap(), partition: Partition::Iid, split_seed: 4 };
+        assert_eq!(all.with(&DataSettings::default()), Ok(all.clone()));
+        let own = DataSettings { data: Some("hamlet".to_owned()), split_seed: Some(5), ..DataSettings::default() };
+        assert_eq!(all.with(&own), Ok(DataSource { source: Source::Hamlet, split_seed: 5, ..all.clone() }));
+        let wrong = DataSettings { shard: Some("3/3".to_owned()), ..DataSettings::default() };
+        assert!(all.with(&wrong).unwrap_err().to_string().starts_with("`shard` is \"3/3\", but must be INDEX/COUNT"));
     }
 }

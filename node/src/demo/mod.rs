@@ -27,7 +27,7 @@ use crate::driver::{DriverError, Progress};
 use crate::identity::Identity;
 use crate::learner::Final;
 use crate::report::{Accuracies, ByteFigures, DEMO_SCHEMA, DemoResult, DemoRow, DemoSummary};
-use crate::start::{NodePlan, StartError, start};
+use crate::start::{RunPlan, StartError, start};
 use crate::swarm::{NetworkConfig, NetworkName};
 
 use baseline::Baselines;
@@ -158,13 +158,13 @@ async fn together(
     let mut ready = Vec::with_capacity(shards.len());
     for (node, shard) in shards.iter().enumerate() {
         let name = NetworkName::new("demo").map_err(|error| DemoError::Setting(error.to_string()))?;
-        let mut network = NetworkConfig::new(name, spec.run_id());
+        let mut network = NetworkConfig::new(name.clone());
         network.bootstrap.extend(first.clone());
         network.peers_target = usize::from(PEERS).max(12);
         network.heartbeat = Duration::from_millis(500);
-        let plan = NodePlan {
+        let plan = RunPlan {
             spec: spec.clone(),
-            network,
+            network: name,
             identity: Identity::generate(),
             dir: folder.join(node.to_string()),
             train: shard.clone(),
@@ -179,12 +179,13 @@ async fn together(
         };
         let (status, mut watched) = channel::channel(Snapshot::default());
         let (progress, seen) = mpsc::unbounded_channel();
-        let driver = start(plan, status, Some(progress)).map_err(|source| DemoError::Start { node, source })?;
+        let (hub, driver) = start(network, plan, status, Some(progress)).map_err(|source| DemoError::Start { node, source })?;
         forward(node, seen, events.clone());
         if node > 0 {
-            ready.push((node, driver));
+            ready.push((node, hub, driver));
         } else {
             let stopped = stopped.clone();
+            tokio::spawn(hub.run());
             nodes.spawn(async move { (node, driver.run(stopped).await) });
             let listening = watched.wait_for(|snapshot| !snapshot.status.listen.is_empty());
             let address =
@@ -197,8 +198,9 @@ async fn together(
     }
     drop(events);
     // All at once: who starts while others are still opening their stores would have to be copied.
-    for (node, driver) in ready {
+    for (node, hub, driver) in ready {
         let stopped = stopped.clone();
+        tokio::spawn(hub.run());
         nodes.spawn(async move { (node, driver.run(stopped).await) });
     }
     let mut course = Course::new(shards.len(), u64::from(plan.rounds));

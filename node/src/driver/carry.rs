@@ -6,7 +6,6 @@ use shoal_protocol::wire::Response;
 
 use super::{Driver, Progress, translate};
 use crate::learner::{Order, lock};
-use crate::swarm::PublishError;
 
 impl Driver {
     pub(super) fn carry_out(&mut self, outbox: Outbox) {
@@ -25,12 +24,11 @@ impl Driver {
             Output::Publish { frame, inline } => self.publish(frame, inline),
             Output::Verdict { ticket, verdict } => {
                 if let Some(ticket) = self.tickets.remove(&ticket) {
-                    self.network.validate(&ticket, translate::verdict(verdict));
+                    self.line.validate(ticket, translate::verdict(verdict));
                 }
             }
             Output::Ask { ask, peer, request, bytes_max, timeout } => {
-                let ticket = self.network.request(peer, request.encode(), bytes_max, timeout.to_std());
-                self.asks.insert(ticket, ask);
+                self.line.request(ask.0, peer, request.encode(), bytes_max, timeout.to_std());
             }
             Output::Respond { reply, response } => self.reply(reply, &response),
             Output::ServeBody { reply, digest } => self.learner.order(Order::ServeBody(reply, digest)),
@@ -50,7 +48,7 @@ impl Driver {
             Output::Ban { peer, span } => {
                 let reason = self.peer.standing().record(&peer).map(|record| record.reason.label());
                 tracing::warn!(peer = %peer.short(), reason, "banned");
-                self.network.ban(peer, span.to_std());
+                self.line.ban(peer, span.to_std());
             }
             Output::Finished { .. } => self.tell(Progress::Finished),
         }
@@ -83,18 +81,13 @@ impl Driver {
         {
             frame.extend_from_slice(body);
         }
-        let bytes = frame.len() as u64;
-        match self.network.publish(frame) {
-            Ok(()) => self.payload_bytes += bytes,
-            Err(PublishError::NoPeers) => {}
-            Err(error) => tracing::warn!("an announce was not sent: {error}"),
-        }
+        self.line.publish(frame);
     }
 
     pub(super) fn reply(&mut self, reply: ReplyId, response: &Response) {
         let Some(handle) = self.replies.remove(&reply) else { return };
         let bytes = response.encode();
         self.payload_bytes += bytes.len() as u64;
-        self.network.respond(handle, bytes);
+        handle.send(bytes);
     }
 }

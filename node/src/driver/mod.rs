@@ -1,13 +1,14 @@
-//! The driver: the node's one loop, and the only `select!`.
+//! The driver: one run's loop in this node.
 //!
 //! ```text
-//!  Network ──event──>  translate ──Input──>  Peer  ──Output──>  carry out ──> Network, Learner, Store
-//!     ^                                        ^                                  │
-//!     └────────────────────────────────────────┴────────── Report <───────────────┘
+//!   Line ──event──>  translate ──Input──>  Peer  ──Output──>  carry out ──> Line, Learner, Store
+//!     ^                                      ^                                  │
+//!     └──────────────────────────────────────┴────────── Report <───────────────┘
 //! ```
 //! Wait, translate, handle, drain; nothing in here decides anything about the run. Outputs are
 //! carried out in order, and a sequence number is on the disk before the announce that carries it
-//! leaves. The loop itself never trains, mixes or waits.
+//! leaves. The loop itself never trains, mixes or waits. What the runs of a node share lies behind the
+//! [`Line`]; drivers know nothing of each other.
 
 mod carry;
 mod recording;
@@ -29,8 +30,9 @@ use tokio::sync::{mpsc, watch};
 pub use recording::{Recording, RecordingError};
 
 use crate::api::Snapshot;
+use crate::hub::{Event, Line};
 use crate::learner::{Final, Learner, Mixed, Order, Report, SharedStore};
-use crate::swarm::{GossipTicket, Network, NetworkEvent, ReplyHandle, RequestTicket};
+use crate::swarm::{GossipTicket, PublishError, ReplyHandle};
 
 /// How often the status that others may ask for is renewed.
 const STATUS_EVERY: Duration = Duration::from_millis(250);
@@ -45,8 +47,8 @@ const REPLIES_MAX: usize = 64;
 
 /// What the driver is made of. Every part is ready when it starts.
 pub struct Parts {
-    /// The network, listening.
-    pub network: Network,
+    /// The way to the run's peers.
+    pub line: Line,
     /// The learner's threads.
     pub learner: Learner,
     /// What they report.
@@ -97,15 +99,19 @@ pub enum DriverError {
     #[error("the training threads stopped unexpectedly")]
     #[diagnostic(code(shoal::driver::learner), help("the log says why; what was saved last is safe, start the node again"))]
     Learner,
+    /// The hub has ended, or has cut this run off.
+    #[error("the run was cut off from the node's network")]
+    #[diagnostic(code(shoal::driver::cut_off), help("the log says why; what was saved last is safe, start the node again"))]
+    CutOff,
     /// The learner did not stop in time.
     #[error("the node could not save its last rounds within 20 seconds")]
     #[diagnostic(code(shoal::driver::stop), help("what was saved before is safe; check the disk, then start the node again"))]
     Stop,
 }
 
-/// One running node.
+/// One run of a running node.
 pub struct Driver {
-    network: Network,
+    line: Line,
     learner: Learner,
     reports: mpsc::UnboundedReceiver<Report>,
     store: Option<SharedStore>,
@@ -116,7 +122,6 @@ pub struct Driver {
     started: Instant,
     tickets: BTreeMap<TicketId, GossipTicket>,
     next_id: u64,
-    asks: BTreeMap<RequestTicket, AskId>,
     replies: BTreeMap<ReplyId, ReplyHandle>,
     own_body: Option<(Digest, Vec<u8>)>,
     /// A reservation that failed: nothing is published until it is made good.
@@ -155,7 +160,7 @@ impl Driver {
             recording.outputs(&out);
         }
         let mut driver = Self {
-            network: parts.network,
+            line: parts.line,
             learner: parts.learner,
             reports: parts.reports,
             store: parts.store,
@@ -165,7 +170,6 @@ impl Driver {
             started: Instant::now(),
             tickets: BTreeMap::new(),
             next_id: 0,
-            asks: BTreeMap::new(),
             replies: BTreeMap::new(),
             own_body: None,
             unreserved: None,
@@ -192,7 +196,10 @@ impl Driver {
         loop {
             let wake = self.peer.next_wake(self.now()).map(|at| self.instant(at));
             tokio::select! {
-                event = self.network.next_event() => self.on_event(event),
+                event = self.line.next_event() => match event {
+                    Some(event) => self.on_event(event),
+                    None => return Err(DriverError::CutOff),
+                },
                 report = self.reports.recv() => match report {
                     Some(Report::Stopped(_)) | None => return Err(DriverError::Learner),
                     Some(report) => self.on_report(report),
@@ -255,23 +262,23 @@ impl Driver {
         self.next_id
     }
 
-    fn on_event(&mut self, event: NetworkEvent) {
+    fn on_event(&mut self, event: Event) {
         match event {
-            NetworkEvent::Gossip { ticket, source, data } => {
+            Event::Gossip { ticket, source, data } => {
                 let id = TicketId(self.next_id());
                 self.tickets.insert(id, ticket);
                 let news = News::open(&self.scope, data).map(Arc::new);
                 self.feed(Input::Gossip { ticket: id, from: source, news });
             }
-            NetworkEvent::PeerUp { peer, prefix } => {
-                tracing::info!(peer = %peer.short(), "peer up");
+            Event::PeerUp { peer, prefix } => {
+                tracing::info!(run = %self.names.name, peer = %peer.short(), "peer up");
                 self.feed(Input::PeerUp { peer, prefix: prefix.map(translate::prefix) });
             }
-            NetworkEvent::PeerDown { peer } => {
-                tracing::info!(peer = %peer.short(), "peer down");
+            Event::PeerDown { peer } => {
+                tracing::info!(run = %self.names.name, peer = %peer.short(), "peer down");
                 self.feed(Input::PeerDown { peer });
             }
-            NetworkEvent::Request { peer, bytes, reply } => {
+            Event::Request { peer, bytes, reply } => {
                 // Dropping the handle declines: a peer that floods gets no queue of its own. One byte
                 // more than a request has is let in so that the machine can say what is wrong with it.
                 if self.replies.len() < REPLIES_MAX && bytes.len() <= REQUEST_BYTES_MAX + 1 {
@@ -280,20 +287,15 @@ impl Driver {
                     self.feed(Input::Request { reply: id, from: peer, bytes });
                 }
             }
-            NetworkEvent::Response { ticket, peer, result } => {
-                let Some(ask) = self.asks.remove(&ticket) else { return };
+            Event::Response { ask, peer, result } => {
                 if let Ok(bytes) = &result {
                     *self.answers_from.entry(peer).or_default() += bytes.len() as u64;
                 }
-                self.feed(Input::Answer { ask, result: result.map_err(|error| translate::failure(&error)) });
+                self.feed(Input::Answer { ask: AskId(ask), result: result.map_err(|error| translate::failure(&error)) });
             }
-            NetworkEvent::Listening { address } => {
-                tracing::info!(%address, "listening");
-                self.tell_status(false);
-            }
-            NetworkEvent::ListenFailed { addresses, reason } => {
-                tracing::warn!(?addresses, %reason, "no longer listening");
-            }
+            Event::Published(Ok(bytes)) => self.payload_bytes += bytes as u64,
+            Event::Published(Err(PublishError::NoPeers)) => {}
+            Event::Published(Err(error)) => tracing::warn!("an announce was not sent: {error}"),
         }
     }
 
@@ -304,7 +306,7 @@ impl Driver {
             Report::Reply(reply, response) => self.reply(reply, &response),
             Report::Mixed(mixed) => {
                 tracing::debug!(round = mixed.round, heard = mixed.heard, "mixed");
-                let (sent_bytes, _) = self.network.byte_counts();
+                let (sent_bytes, _) = self.line.byte_counts();
                 let Mixed { round, heard, .. } = mixed;
                 self.tell(Progress::Mixed { round, heard, sent_bytes, payload_bytes: self.payload_bytes });
                 self.mixed = Some(mixed);

@@ -17,8 +17,8 @@ const ADDRESSES_MAX: usize = 4;
 
 impl Driver {
     pub(super) fn tell_status(&self, stopping: bool) {
-        let connected = self.network.peers();
-        let peers = self.peer.view().iter().map(|(peer, seen)| self.peer_status(peer, seen, &connected)).collect();
+        let news = self.line.news();
+        let peers = self.peer.view().iter().map(|(peer, seen)| self.peer_status(peer, seen, &news.peers)).collect();
         self.status.send_replace(Snapshot { status: self.node_status(stopping), peers });
     }
 
@@ -34,8 +34,9 @@ impl Driver {
     }
 
     fn node_status(&self, stopping: bool) -> NodeStatus {
-        let (sent_bytes, received_bytes) = self.network.byte_counts();
+        let (sent_bytes, received_bytes) = self.line.byte_counts();
         let mixed = self.mixed.as_ref();
+        let news = self.line.news();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         NodeStatus {
             network: self.names.network.clone(),
@@ -54,22 +55,30 @@ impl Driver {
             rejects: self.peer.rejects().seen().map(|(reject, count)| (reject.label().to_owned(), count)).collect(),
             uptime_s: self.started.elapsed().as_secs(),
             weights: mixed.map(|mixed| mixed.weights.to_string()),
-            listen: self.network.listen_addresses().iter().map(ToString::to_string).collect(),
+            listen: news.listen.iter().map(ToString::to_string).collect(),
+            reach: news.place.reach.clone(),
+            addresses: news.place.addresses.clone(),
+            connected: count(news.peers.len()),
+            ways: news.place.ways.clone(),
             trouble: self.trouble.clone(),
+            runs: Vec::new(),
         }
     }
 
     fn peer_status(&self, peer: &NodeId, seen: &Seen, connected: &[PeerInfo]) -> PeerStatus {
         let trust = self.mixed.as_ref().and_then(|mixed| mixed.trust.iter().find(|(author, _)| author == peer));
+        let link = connected.iter().find(|info| info.node == *peer);
         PeerStatus {
             node: peer.to_string(),
-            address: connected.iter().find(|info| info.node == *peer).map(|info| info.address.to_string()),
             round: seen.heard.map_or(0, |heard| heard.round),
             heard_s: seen.heard.map(|_| self.now().since(seen.at).0 / 1_000_000),
             standing: trust.map_or(1.0, |&(_, trust)| f64::from(trust)),
             last_fault: self.peer.standing().record(peer).map(|record| record.reason.label().to_owned()),
             received_bytes: self.answers_from.get(peer).copied().unwrap_or(0),
+            run: self.names.run.clone(),
+            ..PeerStatus::default()
         }
+        .linked(link)
     }
 
     /// Writes down where the peers of the run can be reached, for the next start.
@@ -78,7 +87,8 @@ impl Driver {
         self.answers_from.retain(|peer, _| known.contains(peer));
         let Some(store) = &self.store else { return };
         let seen = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        for info in self.network.peers().into_iter().filter(|info| info.in_run && !info.listens.is_empty()) {
+        let (news, run) = (self.line.news(), self.line.run());
+        for info in news.peers.iter().filter(|info| info.is_in(&run) && !info.listens.is_empty()) {
             let addresses = &info.listens[..info.listens.len().min(ADDRESSES_MAX)];
             let noted = lock(store).remember_peer(info.node, addresses, seen);
             if let Err(error) = noted {

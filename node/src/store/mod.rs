@@ -1,10 +1,15 @@
-//! What a node keeps on its disk: its sequence number, its state, its last bodies and whom to call.
+//! What a node keeps on its disk of one run: its sequence number, its state, its last bodies and whom to
+//! call.
 //!
 //! ```text
-//! data directory/  lock       held while a node runs
-//!                  ledger     the highest number that may have been signed, checkpoints saved
-//!                  db/        RocksDB: meta | checkpoint | bodies | peers
+//! data directory/  lock                 held while a node runs
+//!   runs/<run>/    lock                 held while the store is open
+//!                  ledger               the highest number that may have been signed, checkpoints saved
+//!                  db/                  RocksDB: meta | checkpoint | bodies | peers
 //! ```
+//! Peers are remembered with the run that they were met in, and a node calls those of all its runs: who
+//! leaves a run forgets its peers with it, and there is no second database to open.
+//!
 //! Three promises. What a call acknowledged is there after the process was killed, and a reserved
 //! number and a saved checkpoint are there after the power went, too. A damaged file is noticed and
 //! never served: each checkpoint carries a BLAKE3 checksum and the one before it is kept. And one
@@ -52,13 +57,35 @@ pub struct Store {
     generation: Option<Option<u64>>,
     peers: HashMap<NodeId, RememberedPeer>,
     next_body: u64,
-    /// Released when the store is dropped or the process ends, however it ends.
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// One directory is one process's as long as this lives, however the process ends.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: File,
+}
+
+impl DirLock {
+    /// Takes a directory, making it (0700) if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if somebody has it, [`StoreError::Unwritable`] if it cannot be written.
+    pub fn take(dir: &Path) -> Result<Self, StoreError> {
+        let unwritable = |source| StoreError::Unwritable { dir: dir.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unwritable)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("lock")).map_err(unwritable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_owned())),
+            Err(TryLockError::Error(source)) => Err(unwritable(source)),
+        }
     }
 }
 
@@ -68,15 +95,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: the directory cannot be written, is in use, is damaged, or is of a newer format.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let unwritable = |source| StoreError::Unwritable { dir: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unwritable)?;
-        let path = dir.join("lock");
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(unwritable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(dir.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(unwritable(source)),
-        }
+        let lock = DirLock::take(dir)?;
         let db = open_db(dir)?;
         let format = read_format(dir, &db)?;
         let ledger = open_ledger(dir, format.is_none())?;

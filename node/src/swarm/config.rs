@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use libp2p::{Multiaddr, StreamProtocol};
-use shoal_protocol::id::RunId;
+use shoal_protocol::id::{NodeId, RunId};
+
+use crate::networks::{RendezvousConfig, Scope};
 
 /// Longest network name, bytes. The name becomes part of every protocol id.
 pub const NETWORK_NAME_BYTES_MAX: usize = 32;
@@ -48,7 +50,12 @@ impl NetworkName {
 
     /// `/shoal/{network}/{run}`: the one topic of a run.
     pub(super) fn topic(&self, run: &RunId) -> String {
-        format!("/shoal/{}/{run}", self.0)
+        format!("{}{run}", self.topics())
+    }
+
+    /// What the topics of all runs start with.
+    pub(super) fn topics(&self) -> String {
+        format!("/shoal/{}/", self.0)
     }
 }
 
@@ -57,21 +64,40 @@ impl NetworkName {
 pub struct NetworkConfig {
     /// The network.
     pub network: NetworkName,
-    /// The run whose topic is joined and whose providers are looked for.
-    pub run: RunId,
     /// Where to listen: `/ip4|ip6/.../tcp/...` or `/ip4|ip6/.../udp/.../quic-v1`. Port 0 lets the
     /// system choose. If all of them are loopback, loopback addresses are announced and believed;
     /// otherwise they are neither.
     pub listen: Vec<Multiaddr>,
     /// Addresses to announce beside those listened on, as behind a forwarded port.
     pub external: Vec<Multiaddr>,
-    /// Whom to call first, with or without `/p2p/...`: a ticket's addresses and remembered peers.
+    /// Whom to call first, with or without `/p2p/...`.
     pub bootstrap: Vec<Multiaddr>,
+    /// Addresses of peers of an earlier life, called beside `bootstrap`.
+    pub remembered: Vec<Multiaddr>,
+    /// Addresses from a ticket, called beside `bootstrap`.
+    pub ticket: Vec<Multiaddr>,
+    /// Peers known the longest, the longest first: two outgoing connections are always theirs, so that
+    /// newcomers, however many, cannot be all that this node sees.
+    pub long_known: Vec<NodeId>,
+    /// How far the network reaches: whether addresses must prove that they can be reached before they
+    /// are told, and whether this node asks a router, other nodes and relays for a way in.
+    pub scope: Scope,
+    /// Leading zero bits that a member's name must have, 0 to 24.
+    pub identity_bits: u8,
+    /// The public network through which strangers meet. Ignored by a private network.
+    pub rendezvous: Option<RendezvousConfig>,
+    /// A private network's secret. All TCP connections are wrapped in it and QUIC, which cannot be, is
+    /// neither listened on nor dialled: without the secret not one byte is understood.
+    pub secret: Option<Secret>,
+    /// Ask the router to forward our ports (UPnP); only where `scope` is the internet.
+    pub upnp: bool,
+    /// What this node passes on for others once it can be reached; `None` for nothing.
+    pub relay: Option<RelayBounds>,
     /// Look for peers on the local network by multicast DNS.
     pub mdns: bool,
     /// Answer Kademlia queries. False for a node that nobody can reach.
     pub server: bool,
-    /// Run peers to look for: below this a node goes on dialling whom it finds, so a run of at most
+    /// Peers of each run to look for: below this a node goes on dialling whom it finds, so a run of at most
     /// this size plus one becomes a full mesh. 12 is gossipsub's default upper mesh degree.
     pub peers_target: usize,
     /// Gossipsub's heartbeat. 1 s is its default; mesh repair and lazy gossip take one of these.
@@ -80,8 +106,65 @@ pub struct NetworkConfig {
     pub idle_timeout: Duration,
     /// Bounds on connections.
     pub connections: ConnectionBounds,
-    /// Bounds on requests.
+    /// Bounds on requests between the peers of a run.
     pub requests: RequestBounds,
+    /// Bounds on questions about runs, which anybody may ask.
+    pub catalogue: RequestBounds,
+}
+
+/// A private network's pre-shared key. Shown by nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// How much a node that can be reached passes on for those that cannot.
+///
+/// A circuit must carry a run where no direct way can be made (two symmetric NATs, UDP blocked), so it
+/// gets more than libp2p's 128 KiB in two minutes; when it ends its two ends simply make another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayBounds {
+    /// Peers that may be called through us.
+    pub reservations: usize,
+    /// Circuits at a time.
+    pub circuits: usize,
+    /// Circuits of one peer at a time.
+    pub circuits_per_peer: usize,
+    /// Bytes of one circuit, each way.
+    pub circuit_bytes: u64,
+    /// Life of one circuit.
+    pub circuit_time: Duration,
+}
+
+impl RelayBounds {
+    /// What every reachable node gives: at the worst 16 x 32 MiB each way in 15 minutes, 0.6 MB/s.
+    /// Guesses; a run of the digits moves some 10 kB/s between two nodes.
+    #[must_use]
+    pub const fn shared() -> Self {
+        Self {
+            reservations: 64,
+            circuits: 16,
+            circuits_per_peer: 4,
+            circuit_bytes: 32 << 20,
+            circuit_time: Duration::from_secs(900),
+        }
+    }
+
+    /// What a node gives that does nothing else: sixteen times as many, four times as long.
+    #[must_use]
+    pub const fn dedicated() -> Self {
+        Self {
+            reservations: 1_024,
+            circuits: 256,
+            circuits_per_peer: 8,
+            circuit_bytes: 128 << 20,
+            circuit_time: Duration::from_secs(3_600),
+        }
+    }
 }
 
 /// How many connections a node holds (THREATS.md's table; a full mesh of 32 uses 31 of each).
@@ -91,13 +174,19 @@ pub struct ConnectionBounds {
     pub pending_in: u32,
     /// Outgoing connections whose handshake is not done (a guess: twice the established ones).
     pub pending_out: u32,
-    /// Established incoming connections.
+    /// Established incoming connections with members.
     pub established_in: u32,
-    /// Established outgoing connections.
+    /// Established outgoing connections with members.
     pub established_out: u32,
-    /// Connections with one peer. Two, because both may dial at the same moment.
+    /// Connections with one peer: both may dial at the same moment, one may still lead through a relay
+    /// while a hole is punched, and one may be an AutoNAT server's dial back.
     pub per_peer: u32,
-    /// Established connections in all.
+    /// Established connections, each way, with peers that are no members: those of the rendezvous. A
+    /// lookup asks some 40 peers (guess); inbound ones are dial backs of theirs.
+    pub foreign_out: u32,
+    /// See `foreign_out`.
+    pub foreign_in: u32,
+    /// Established connections with members in all.
     pub total: u32,
     /// No new connections while the process uses more physical memory than this. `None`: no bound.
     pub process_bytes_max: Option<usize>,
@@ -110,7 +199,9 @@ impl Default for ConnectionBounds {
             pending_out: 64,
             established_in: 128,
             established_out: 32,
-            per_peer: 2,
+            per_peer: 4,
+            foreign_out: 64,
+            foreign_in: 8,
             total: 160,
             // A guess: far above the 15 MB that one node needs, with room for a model.
             process_bytes_max: Some(4 << 30),
@@ -140,18 +231,34 @@ impl Default for RequestBounds {
     }
 }
 
+impl RequestBounds {
+    /// For questions about runs: they come from strangers, are rare and are answered at once.
+    #[must_use]
+    pub const fn catalogue() -> Self {
+        Self { inbound: 8, per_connection: 2, outbound: 64, serve_timeout: Duration::from_secs(10) }
+    }
+}
+
 impl NetworkConfig {
     /// A node that listens on loopback, TCP and QUIC, ports chosen by the system, and calls nobody.
     #[must_use]
-    pub fn new(network: NetworkName, run: RunId) -> Self {
+    pub fn new(network: NetworkName) -> Self {
         let loopback =
             |rest: &str| format!("/ip4/127.0.0.1{rest}").parse().unwrap_or_else(|_| unreachable!("a constant address"));
         Self {
             network,
-            run,
             listen: vec![loopback("/tcp/0"), loopback("/udp/0/quic-v1")],
             external: Vec::new(),
             bootstrap: Vec::new(),
+            remembered: Vec::new(),
+            ticket: Vec::new(),
+            long_known: Vec::new(),
+            scope: Scope::Lan,
+            identity_bits: 0,
+            rendezvous: None,
+            secret: None,
+            upnp: false,
+            relay: Some(RelayBounds::shared()),
             mdns: false,
             server: true,
             peers_target: 12,
@@ -160,6 +267,7 @@ impl NetworkConfig {
             idle_timeout: Duration::from_secs(20),
             connections: ConnectionBounds::default(),
             requests: RequestBounds::default(),
+            catalogue: RequestBounds::catalogue(),
         }
     }
 }

@@ -17,14 +17,15 @@ use libp2p::core::muxing::{StreamMuxerEvent, StreamMuxerExt};
 
 /// Bytes sent and received since the node started.
 #[derive(Debug, Default)]
-pub(super) struct ByteCounts {
+pub struct ByteCounts {
     sent: AtomicU64,
     received: AtomicU64,
 }
 
 impl ByteCounts {
     /// `(sent, received)`.
-    pub(super) fn get(&self) -> (u64, u64) {
+    #[must_use]
+    pub fn get(&self) -> (u64, u64) {
         (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
     }
 }

@@ -1,20 +1,22 @@
 //! When to look for peers, and whom to call. Decides only; `Network` does it.
 //!
 //! ```text
-//!            every tick: call the bootstrap addresses that are not connected
-//!   alone ----------------> nothing else can be done
-//!   connected ------------> announce (if due), look up the run, every fourth time walk
-//!   tick: 0.2 0.5 1 2 5 10 20 30 30 ... s while peers are few, 60 s once they are enough
+//!   calls     every tick: the bootstrap addresses that are not connected; every fourth time a walk
+//!   searches  one for each run and one for the catalogue, each with a ladder of its own:
+//!             announce (if due), look up the run; nothing while there is no connection
+//!   ladder    0.2 0.5 1 2 5 10 20 30 30 ... s while peers are few, 60 s once they are enough
 //!   a lookup that is still under way is not started again; a peer lost leads back down the ladder
 //! ```
 //! One lookup asks the nodes nearest to the run's key who takes part; a walk asks for the nodes
 //! nearest to a random point, which fills the routing table beyond one's own corner, so that a few
-//! neighbours cannot be all that one ever sees.
+//! neighbours cannot be all that one ever sees. Searches that are due together are spread out, so the
+//! cost of a moment does not grow with the number of runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
+use shoal_protocol::id::RunId;
 
 /// Milliseconds from one tick to the next while peers are few. Quick at first, because a node that
 /// starts with others of its run finds more at every look (guesses; a fresh full mesh of 6 needs 2
@@ -40,13 +42,18 @@ const DIAL_DOUBLINGS_MAX: u32 = 8;
 /// Peers whose failed dials are remembered; the one that may be dialled first makes room.
 const FAILURES_MAX: usize = 256;
 
-/// What the network looks like from here.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Situation {
-    /// Connected peers, in the run or not.
-    pub(super) connected: usize,
-    /// Peers of the run.
-    pub(super) up: usize,
+/// Searches that one tick serves; what is due beyond that waits for [`SPREAD`].
+const SEARCHES_AT_ONCE: usize = 4;
+/// How long searches wait that were due beyond [`SEARCHES_AT_ONCE`]. Guess: a lookup's round trip.
+const SPREAD: Duration = Duration::from_millis(100);
+
+/// What is found through Kademlia.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// Who offers any run at all.
+    Catalogue,
+    /// Who takes part in this run.
+    Run(RunId),
 }
 
 /// What to do now.
@@ -54,24 +61,75 @@ pub(super) struct Situation {
 pub(super) enum Step {
     /// Dial the bootstrap addresses that are not connected.
     Call,
-    /// Tell the nearest nodes that we take part.
-    Announce,
-    /// Ask the nearest nodes who takes part.
-    Look,
+    /// Tell the nearest nodes that we can be found under this key.
+    Announce(Key),
+    /// Ask the nearest nodes who can be found under it.
+    Look(Key),
     /// Ask for the nodes near a random point.
     Walk,
+}
+
+/// Where on the ladder something is.
+#[derive(Debug)]
+struct Ladder {
+    rung: usize,
+    next_at: Instant,
+}
+
+impl Ladder {
+    const fn new(now: Instant) -> Self {
+        Self { rung: 0, next_at: now }
+    }
+
+    fn climb(&mut self, few: bool, now: Instant) {
+        let pause = if few { Duration::from_millis(LADDER_MS[self.rung]) } else { SLOW };
+        self.rung = (self.rung + 1).min(LADDER_MS.len() - 1);
+        self.next_at = now + pause;
+    }
+
+    fn climb_down(&mut self, rung: usize, now: Instant) {
+        self.rung = self.rung.min(rung);
+        self.next_at = self.next_at.min(now + Duration::from_millis(LADDER_MS[self.rung]));
+    }
+}
+
+/// The search for one key.
+#[derive(Debug)]
+struct Search {
+    ladder: Ladder,
+    announced: u32,
+    announce_at: Instant,
+    looking: bool,
+}
+
+impl Search {
+    const fn new(now: Instant) -> Self {
+        Self { ladder: Ladder::new(now), announced: 0, announce_at: now, looking: false }
+    }
+
+    fn steps(&mut self, key: Key, now: Instant, steps: &mut Vec<Step>) {
+        if self.announced < FIRST_ANNOUNCEMENTS || now >= self.announce_at {
+            self.announced = self.announced.saturating_add(1);
+            self.announce_at = now + ANNOUNCE_PERIOD;
+            steps.push(Step::Announce(key));
+        }
+        // The catalogue is only looked up when a person asks for it.
+        if matches!(key, Key::Run(_)) && !self.looking {
+            self.looking = true;
+            steps.push(Step::Look(key));
+        }
+    }
 }
 
 /// When and whom.
 #[derive(Debug)]
 pub(super) struct Discovery {
     target: usize,
-    rung: usize,
-    next_at: Instant,
+    calls: Ladder,
     ticks: u32,
-    announced: u32,
-    announce_at: Instant,
-    looking: bool,
+    searches: BTreeMap<Key, Search>,
+    /// No search is served before.
+    searches_at: Instant,
     failures: HashMap<PeerId, Failure>,
 }
 
@@ -83,65 +141,96 @@ struct Failure {
 
 impl Discovery {
     pub(super) fn new(target: usize, now: Instant) -> Self {
-        Self { target, rung: 0, next_at: now, ticks: 0, announced: 0, announce_at: now, looking: false, failures: HashMap::new() }
+        let (calls, searches) = (Ladder::new(now), BTreeMap::new());
+        Self { target, calls, ticks: 0, searches, searches_at: now, failures: HashMap::new() }
+    }
+
+    /// Announces this key from now on and, if it is a run's, looks it up.
+    pub(super) fn start(&mut self, key: Key, now: Instant) {
+        self.searches.entry(key).or_insert_with(|| Search::new(now));
+        self.calls.climb_down(0, now);
+    }
+
+    /// Does neither any longer.
+    pub(super) fn stop(&mut self, key: &Key) {
+        self.searches.remove(key);
     }
 
     /// When [`Discovery::tick`] has something to do.
-    pub(super) const fn next_at(&self) -> Instant {
-        self.next_at
+    pub(super) fn next_at(&self) -> Instant {
+        let first = self.searches.values().map(|search| search.ladder.next_at.max(self.searches_at)).min();
+        first.map_or(self.calls.next_at, |first| first.min(self.calls.next_at))
     }
 
-    /// What to do now, in this order; sets the time of the next tick.
-    pub(super) fn tick(&mut self, now: Instant, situation: Situation) -> Vec<Step> {
-        let few = situation.up < self.target;
-        let pause = if few { Duration::from_millis(LADDER_MS[self.rung]) } else { SLOW };
-        self.rung = (self.rung + 1).min(LADDER_MS.len() - 1);
-        self.next_at = now + pause;
-        let mut steps = vec![Step::Call];
-        if situation.connected == 0 {
-            return steps;
+    /// What to do now, in this order; sets the time of the next tick. `connected` peers there are in
+    /// all, `up` of a run.
+    pub(super) fn tick(&mut self, now: Instant, connected: usize, up: impl Fn(&RunId) -> usize) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut walk = false;
+        if self.calls.next_at <= now {
+            let lacks = |key: &Key| matches!(key, Key::Run(run) if up(run) < self.target);
+            let few = connected == 0 || self.searches.keys().any(lacks);
+            self.calls.climb(few, now);
+            steps.push(Step::Call);
+            if connected > 0 {
+                walk = self.ticks % WALK_EVERY == WALK_EVERY - 1;
+                self.ticks = self.ticks.wrapping_add(1);
+            }
         }
-        if self.announced < FIRST_ANNOUNCEMENTS || now >= self.announce_at {
-            self.announced = self.announced.saturating_add(1);
-            self.announce_at = now + ANNOUNCE_PERIOD;
-            steps.push(Step::Announce);
+        let is_due = |search: &Search| search.ladder.next_at.max(self.searches_at) <= now;
+        let mut due: Vec<_> = self.searches.iter_mut().filter(|(_, search)| is_due(search)).collect();
+        if due.len() > SEARCHES_AT_ONCE {
+            self.searches_at = now + SPREAD;
         }
-        if !self.looking {
-            self.looking = true;
-            steps.push(Step::Look);
+        // Who has waited longest is served first.
+        due.sort_by_key(|(_, search)| search.ladder.next_at);
+        for (key, search) in due.into_iter().take(SEARCHES_AT_ONCE) {
+            if connected > 0 {
+                search.steps(*key, now, &mut steps);
+            }
+            let few = match key {
+                Key::Run(run) => up(run) < self.target,
+                Key::Catalogue => search.announced < FIRST_ANNOUNCEMENTS,
+            };
+            search.ladder.climb(few, now);
         }
-        if self.ticks % WALK_EVERY == WALK_EVERY - 1 {
+        if walk {
             steps.push(Step::Walk);
         }
-        self.ticks = self.ticks.wrapping_add(1);
         steps
     }
 
     /// The lookup is over.
-    pub(super) const fn on_looked(&mut self) {
-        self.looking = false;
+    pub(super) fn on_looked(&mut self, key: &Key) {
+        if let Some(search) = self.searches.get_mut(key) {
+            search.looking = false;
+        }
     }
 
     /// The first connection: now there is somebody to ask.
     pub(super) fn hurry(&mut self, now: Instant) {
-        self.climb_down(0, now);
-    }
-
-    /// A peer of the run is lost. Peers come and go, so this is not as pressing as being alone.
-    pub(super) fn on_lost(&mut self, up: usize, now: Instant) {
-        if up < self.target {
-            self.climb_down(LOST_RUNG, now);
+        self.calls.climb_down(0, now);
+        for search in self.searches.values_mut() {
+            search.ladder.climb_down(0, now);
         }
     }
 
-    fn climb_down(&mut self, rung: usize, now: Instant) {
-        self.rung = self.rung.min(rung);
-        self.next_at = self.next_at.min(now + Duration::from_millis(LADDER_MS[self.rung]));
+    /// A peer of this run is lost. Peers come and go, so this is not as pressing as being alone.
+    pub(super) fn on_lost(&mut self, run: RunId, up: usize, now: Instant) {
+        if up >= self.target {
+            return;
+        }
+        self.calls.climb_down(LOST_RUNG, now);
+        if let Some(search) = self.searches.get_mut(&Key::Run(run)) {
+            search.ladder.climb_down(LOST_RUNG, now);
+        }
     }
 
     /// Our addresses changed: what the nearest nodes tell of us is wrong.
     pub(super) fn announce_soon(&mut self, now: Instant) {
-        self.announce_at = now;
+        for search in self.searches.values_mut() {
+            search.announce_at = now;
+        }
         self.hurry(now);
     }
 
@@ -151,6 +240,12 @@ impl Discovery {
         let missing = self.target.saturating_sub(up);
         let may = |peer: &PeerId| self.failures.get(peer).is_none_or(|failure| failure.again_at <= now);
         found.into_iter().filter(may).take(missing).collect()
+    }
+
+    /// The first so many of these that did not fail a moment ago.
+    pub(super) fn not_failed(&self, peers: impl IntoIterator<Item = PeerId>, count: usize, now: Instant) -> Vec<PeerId> {
+        let may = |peer: &PeerId| self.failures.get(peer).is_none_or(|failure| failure.again_at <= now);
+        peers.into_iter().filter(may).take(count).collect()
     }
 
     /// This peer could not be dialled.
@@ -176,69 +271,124 @@ impl Discovery {
 mod tests {
     use super::*;
 
-    const ALONE: Situation = Situation { connected: 0, up: 0 };
-    const FEW: Situation = Situation { connected: 1, up: 0 };
-    const ENOUGH: Situation = Situation { connected: 20, up: 12 };
+    const RUN: RunId = RunId([1; 32]);
+    const KEY: Key = Key::Run(RUN);
+
+    /// Somebody who looks for one run; `tick` is told `(connected, up)`.
+    fn searching(now: Instant) -> Discovery {
+        let mut discovery = Discovery::new(12, now);
+        discovery.start(KEY, now);
+        discovery
+    }
+
+    const ALONE: (usize, usize) = (0, 0);
+    const FEW: (usize, usize) = (1, 0);
+    const ENOUGH: (usize, usize) = (20, 12);
+
+    fn tick(discovery: &mut Discovery, now: Instant, (connected, up): (usize, usize)) -> Vec<Step> {
+        discovery.tick(now, connected, |_| up)
+    }
 
     #[test]
     fn alone_one_can_only_call() {
-        let now = Instant::now();
-        let mut discovery = Discovery::new(12, now);
+        let mut now = Instant::now();
+        let mut discovery = searching(now);
         for _ in 0..20 {
-            assert_eq!(discovery.tick(now, ALONE), [Step::Call]);
+            assert_eq!(tick(&mut discovery, now, ALONE), [Step::Call]);
+            now = discovery.next_at();
         }
     }
 
     #[test]
     fn ticks_slow_down_and_hurry_again() {
         let mut now = Instant::now();
-        let start = now;
-        let mut discovery = Discovery::new(12, now);
+        let mut discovery = searching(now);
         let mut pauses = Vec::new();
         for _ in 0..9 {
-            discovery.tick(now, FEW);
+            tick(&mut discovery, now, FEW);
             pauses.push((discovery.next_at() - now).as_millis());
             now = discovery.next_at();
         }
         assert_eq!(pauses, [200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 30_000]);
         discovery.hurry(now);
-        discovery.tick(now, FEW);
+        assert_eq!(discovery.next_at(), now, "due anyway");
+        tick(&mut discovery, now, FEW);
         assert_eq!(discovery.next_at() - now, Duration::from_millis(200));
-        discovery.tick(now, ENOUGH);
+        now = discovery.next_at();
+        tick(&mut discovery, now, ENOUGH);
         assert_eq!(discovery.next_at() - now, SLOW);
-        discovery.on_lost(12, now);
+        discovery.on_lost(RUN, 12, now);
         assert_eq!(discovery.next_at() - now, SLOW, "still enough");
-        discovery.tick(now, FEW);
-        discovery.tick(now, FEW);
-        discovery.tick(now, FEW);
-        discovery.on_lost(11, now);
+        discovery.on_lost(RUN, 11, now);
         assert_eq!(discovery.next_at() - now, Duration::from_millis(1_000));
-        assert!(now > start);
     }
 
     #[test]
     fn one_lookup_at_a_time_and_a_walk_now_and_then() {
-        let now = Instant::now();
-        let mut discovery = Discovery::new(12, now);
-        assert_eq!(discovery.tick(now, FEW), [Step::Call, Step::Announce, Step::Look]);
-        assert_eq!(discovery.tick(now, FEW), [Step::Call, Step::Announce]);
-        discovery.on_looked();
-        assert_eq!(discovery.tick(now, FEW), [Step::Call, Step::Announce, Step::Look]);
-        assert_eq!(discovery.tick(now, FEW), [Step::Call, Step::Announce, Step::Walk]);
+        let mut now = Instant::now();
+        let mut discovery = searching(now);
+        let mut next = |discovery: &mut Discovery| {
+            let steps = tick(discovery, now, FEW);
+            now = discovery.next_at();
+            steps
+        };
+        assert_eq!(next(&mut discovery), [Step::Call, Step::Announce(KEY), Step::Look(KEY)]);
+        assert_eq!(next(&mut discovery), [Step::Call, Step::Announce(KEY)]);
+        discovery.on_looked(&KEY);
+        assert_eq!(next(&mut discovery), [Step::Call, Step::Announce(KEY), Step::Look(KEY)]);
+        assert_eq!(next(&mut discovery), [Step::Call, Step::Announce(KEY), Step::Walk]);
     }
 
     #[test]
     fn announcements_become_rare_but_do_not_end() {
-        let now = Instant::now();
-        let mut discovery = Discovery::new(12, now);
-        let mut count = |at| {
-            let steps = (0..100).flat_map(|_| discovery.tick(at, ENOUGH)).collect::<Vec<_>>();
-            steps.into_iter().filter(|step| *step == Step::Announce).count()
-        };
-        assert_eq!(count(now), FIRST_ANNOUNCEMENTS as usize);
-        assert_eq!(count(now + ANNOUNCE_PERIOD - Duration::from_secs(1)), 0);
-        assert_eq!(count(now + ANNOUNCE_PERIOD), 1);
+        let start = Instant::now();
+        let mut now = start;
+        let mut discovery = searching(now);
+        let mut at = Vec::new();
+        while now < start + 3 * ANNOUNCE_PERIOD {
+            let steps = tick(&mut discovery, now, ENOUGH);
+            at.extend(steps.contains(&Step::Announce(KEY)).then(|| (now - start).as_secs()));
+            now = discovery.next_at();
+        }
+        assert_eq!(at, [0, 60, 120, 180, 240, 300, 900, 1_500]);
         const { assert!(RECORD_LIFE.as_secs() >= 3 * ANNOUNCE_PERIOD.as_secs()) };
+    }
+
+    #[test]
+    fn many_runs_are_spread_out_and_each_has_its_turn() {
+        let mut now = Instant::now();
+        let mut discovery = Discovery::new(12, now);
+        for run in 0..16 {
+            discovery.start(Key::Run(RunId([run; 32])), now);
+        }
+        let mut looked = Vec::new();
+        for _ in 0..4 {
+            let steps = tick(&mut discovery, now, FEW);
+            let keys: Vec<Key> =
+                steps.iter().filter_map(|step| if let Step::Look(key) = step { Some(*key) } else { None }).collect();
+            assert!(keys.len() <= SEARCHES_AT_ONCE);
+            looked.extend(keys);
+            now = discovery.next_at();
+        }
+        looked.sort();
+        looked.dedup();
+        assert_eq!(looked.len(), 16);
+        discovery.stop(&Key::Run(RunId([3; 32])));
+        assert_eq!(discovery.searches.len(), 15);
+    }
+
+    #[test]
+    fn the_catalogue_is_announced_and_not_looked_up() {
+        let mut now = Instant::now();
+        let mut discovery = Discovery::new(12, now);
+        discovery.start(Key::Catalogue, now);
+        let mut steps = Vec::new();
+        for _ in 0..8 {
+            steps.extend(tick(&mut discovery, now, FEW));
+            now = discovery.next_at();
+        }
+        assert_eq!(steps.iter().filter(|step| **step == Step::Announce(Key::Catalogue)).count(), 6);
+        assert!(!steps.contains(&Step::Look(Key::Catalogue)));
     }
 
     #[test]

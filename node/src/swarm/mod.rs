@@ -1,8 +1,9 @@
 //! The network as one component that can be polled: it knows bytes and peers, never what they mean.
 //!
 //! [`Network`] owns a libp2p swarm and decides how peers are found (Kademlia provider records under
-//! the run's key), who counts as being in the run (connected and subscribed to its topic), and how
-//! much anybody may cost. It never judges a message: [`NetworkEvent::Gossip`] waits for its owner's
+//! each run's key), who counts as being in a run (connected and subscribed to its topic), and how
+//! much anybody may cost. It takes part in any number of runs up to [`RUNS_MAX`], which share its
+//! connections and its bans. It never judges a message: [`NetworkEvent::Gossip`] waits for its owner's
 //! verdict, and only then is the message passed on.
 //!
 //! | room | decides |
@@ -12,12 +13,16 @@
 //! | `gate` | who is refused outright |
 //! | `behaviour` | how libp2p's protocols are set up |
 //! | `discovery` | when to look, whom to dial |
+//! | `members`, `near` | who meets our protocols; what is dialled at all |
+//! | `reach`, `relays` | how others can reach us, and through whom |
+//! | `rendezvous` | meeting strangers in a public network |
+//! | `ways` | who was found how |
 //! | `requests` | one question, one answer |
 //! | `peers`, `address` | who is there and where |
 //! | `translate` | libp2p's events into ours |
 //!
 //! Invariants: each [`RequestTicket`] gets exactly one [`NetworkEvent::Response`]; a peer's
-//! [`NetworkEvent::PeerUp`] and [`NetworkEvent::PeerDown`] alternate; whatever a peer sends, the
+//! [`NetworkEvent::PeerUp`] and [`NetworkEvent::PeerDown`] alternate in each run; whatever a peer sends, the
 //! result is an event or nothing.
 
 mod address;
@@ -26,13 +31,19 @@ mod config;
 mod count;
 mod discovery;
 mod gate;
+mod members;
 mod muxer;
+mod near;
 mod peers;
+mod reach;
+mod relays;
+mod rendezvous;
 mod requests;
 mod translate;
 mod transport;
+mod ways;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::num::{NonZeroU8, NonZeroUsize};
@@ -42,26 +53,40 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError as GossipError};
+use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError as GossipError, TopicHash};
 use libp2p::identity::Keypair;
 use libp2p::kad::QueryId;
 use libp2p::swarm::{Config, Swarm};
 use libp2p::{Multiaddr, PeerId, TransportError};
-use shoal_protocol::id::NodeId;
+use shoal_protocol::id::{NodeId, RunId};
 use tokio::time::{Sleep, sleep_until};
 
 pub use address::{Prefix, TransportKind};
 pub use behaviour::GOSSIP_BYTES_MAX;
-pub use config::{ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RequestBounds};
+pub use config::{
+    ConnectionBounds, NETWORK_NAME_BYTES_MAX, NetworkConfig, NetworkName, NetworkNameError, RelayBounds, RequestBounds, Secret,
+};
+pub use count::ByteCounts;
+pub use discovery::Key;
 pub use peers::{Direction, PeerInfo};
+pub use reach::Reach;
 pub use requests::{REQUEST_BYTES_MAX, ReplyHandle, RequestError, RequestTicket};
+pub use ways::{Way, WayStatus};
 
 use crate::identity::{node_of, peer_of};
-use behaviour::Behaviour;
-use count::ByteCounts;
+use behaviour::{Behaviour, topic_score};
 use discovery::Discovery;
+use near::Near;
 use peers::Peers;
+use reach::Place;
 
+/// Runs that a node takes part in at a time, and runs that a peer may say it is in. A guess: each costs
+/// a model, a data set and its share of the processor.
+pub const RUNS_MAX: usize = 16;
+/// Lookups under way that somebody asked for; one more is not begun.
+const LOOKUPS_MAX: usize = 16;
+/// Addresses to call first; what is added beyond that is not called.
+const BOOTSTRAP_MAX: usize = 512;
 /// Events that a connection may have waiting for us before it stops reading (libp2p: 7).
 const CONNECTION_EVENTS_MAX: usize = 8;
 /// Streams of one connection that may be in negotiation at a time (libp2p: 128).
@@ -100,6 +125,18 @@ pub enum NetworkError {
     /// Gossip's settings contradict each other.
     #[error("gossip cannot be set up: {0}")]
     Gossip(String),
+    /// A private network listens on TCP alone, and no TCP address is named.
+    #[error("a private network speaks TCP only; listen on an address such as /ip4/0.0.0.0/tcp/7462")]
+    SecretNeedsTcp,
+    /// The system's resolver cannot be used.
+    #[error("names cannot be resolved: {0}")]
+    Names(io::Error),
+    /// One run more than a node takes part in.
+    #[error("a node takes part in at most {RUNS_MAX} runs at a time")]
+    TooManyRuns,
+    /// The node is in this run already, or is stopping.
+    #[error("the node takes part in this run already")]
+    RunTaken,
     /// Multicast DNS cannot be used.
     #[error("multicast DNS is not available ({0}); switch it off")]
     Mdns(io::Error),
@@ -115,6 +152,9 @@ impl NetworkError {
 /// Why a message was not published.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
+    /// The node is not in this run.
+    #[error("the node is not in this run")]
+    NotIn,
     /// No peer of the run is connected.
     #[error("no peer of the run is connected")]
     NoPeers,
@@ -153,8 +193,10 @@ pub struct GossipTicket {
 /// What happened.
 #[derive(Debug)]
 pub enum NetworkEvent {
-    /// A message on the run's topic. It goes no further until [`Network::validate`] says so.
+    /// A message on a run's topic. It goes no further until [`Network::validate`] says so.
     Gossip {
+        /// The run whose topic it came on.
+        run: RunId,
         /// For [`Network::validate`].
         ticket: GossipTicket,
         /// Who passed it on to us; not who wrote it.
@@ -162,25 +204,29 @@ pub enum NetworkEvent {
         /// The message, at most [`GOSSIP_BYTES_MAX`] bytes.
         data: Vec<u8>,
     },
-    /// A peer is connected and in the run.
+    /// A peer is connected and in a run of ours.
     PeerUp {
+        /// The run.
+        run: RunId,
         /// The peer.
         peer: NodeId,
         /// The /24 or /48 that it comes from; `None` for loopback.
         prefix: Option<Prefix>,
     },
-    /// A peer has left the run or is no longer connected.
+    /// A peer has left a run of ours or is no longer connected.
     PeerDown {
+        /// The run.
+        run: RunId,
         /// The peer.
         peer: NodeId,
     },
     /// A peer asks. Not answering (dropping `reply`) declines.
     Request {
-        /// Who asks, in the run or not.
+        /// Who asks, in a run of ours or not.
         peer: NodeId,
         /// What, at most [`REQUEST_BYTES_MAX`] bytes.
         bytes: Vec<u8>,
-        /// For [`Network::respond`].
+        /// The way back.
         reply: ReplyHandle,
     },
     /// A request of ours is done.
@@ -191,6 +237,33 @@ pub enum NetworkEvent {
         peer: NodeId,
         /// The answer, or why there is none.
         result: Result<Vec<u8>, RequestError>,
+    },
+    /// A peer asks about runs. Not answering (dropping `reply`) declines.
+    RunsAsked {
+        /// Who asks: anybody.
+        peer: NodeId,
+        /// What, at most [`REQUEST_BYTES_MAX`] bytes.
+        bytes: Vec<u8>,
+        /// The way back.
+        reply: ReplyHandle,
+    },
+    /// A question of ours about runs is done.
+    RunsAnswered {
+        /// What [`Network::ask_runs`] returned.
+        ticket: RequestTicket,
+        /// Who was asked.
+        peer: NodeId,
+        /// The answer, or why there is none.
+        result: Result<Vec<u8>, RequestError>,
+    },
+    /// What a lookup found since its last event.
+    Providers {
+        /// What [`Network::look_up`] was given.
+        key: Key,
+        /// Who can be found under it, as the network says.
+        peers: Vec<NodeId>,
+        /// Whether the lookup is over.
+        last: bool,
     },
     /// The node now listens here.
     Listening {
@@ -211,9 +284,9 @@ pub enum NetworkEvent {
 pub struct Network {
     swarm: Swarm<Behaviour>,
     config: NetworkConfig,
-    topic: IdentTopic,
-    /// Whether all addresses listened on are loopback, so that peers' may be too.
-    loopback: bool,
+    runs: BTreeMap<RunId, IdentTopic>,
+    /// How this node can be reached and by whom it is found.
+    place: Place,
     peers: Peers,
     discovery: Discovery,
     /// Wakes at the next tick of `discovery`.
@@ -222,22 +295,34 @@ pub struct Network {
     call_from: usize,
     /// Peers that are looked for, because there are requests for them.
     finding: HashMap<QueryId, PeerId>,
+    /// Lookups of a key, and whether somebody asked for it.
+    looking: HashMap<QueryId, (Key, bool)>,
     events: VecDeque<NetworkEvent>,
     counts: Arc<ByteCounts>,
 }
 
 impl Network {
-    /// Starts listening.
+    /// Starts listening; in no run yet.
     ///
     /// # Errors
     /// [`NetworkError`]: an address is in use or cannot be listened on, or multicast DNS is missing.
     pub fn new(config: NetworkConfig, key: Keypair) -> Result<Self, NetworkError> {
         let counts = Arc::new(ByteCounts::default());
-        let topic = IdentTopic::new(config.network.topic(&config.run));
-        let loopback = config.listen.iter().all(address::is_loopback);
-        let near = loopback || config.bootstrap.iter().any(address::is_loopback);
-        let transport = transport::build(&key, &counts, near)?;
-        let behaviour = Behaviour::new(&config, &key, &topic)?;
+        let mut config = config;
+        if config.secret.is_some() {
+            config.listen.retain(|address| address::transport_of(address) == TransportKind::Tcp);
+            if config.listen.is_empty() {
+                return Err(NetworkError::SecretNeedsTcp);
+            }
+        }
+        let now = Instant::now();
+        let near = Near::new(reach::calls_itself(&config), config.scope);
+        let place = Place::new(&config, near.clone(), now);
+        let called: Vec<_> = config.ticket.iter().chain(&config.remembered).cloned().collect();
+        config.bootstrap.extend(called);
+        let parts = transport::Parts { key: &key, counts: &counts, near, secret: config.secret };
+        let (transport, relay_client) = transport::build(parts)?;
+        let behaviour = Behaviour::new(&config, &key, relay_client)?;
         let settings = Config::with_tokio_executor()
             .with_idle_connection_timeout(config.idle_timeout)
             .with_per_connection_event_buffer_size(CONNECTION_EVENTS_MAX)
@@ -255,20 +340,108 @@ impl Network {
         for address in &config.external {
             swarm.add_external_address(address.clone());
         }
-        let now = Instant::now();
         Ok(Self {
-            loopback,
+            place,
             discovery: Discovery::new(config.peers_target, now),
             alarm: Box::pin(sleep_until(now.into())),
             swarm,
             config,
-            topic,
+            runs: BTreeMap::new(),
             peers: Peers::default(),
             call_from: 0,
             finding: HashMap::new(),
+            looking: HashMap::new(),
             events: VecDeque::new(),
             counts,
         })
+    }
+
+    /// Takes part in a run from now on: hears its topic, announces and looks for it. Peers that are in it
+    /// and connected come up at once.
+    ///
+    /// # Errors
+    /// [`NetworkError::TooManyRuns`] beyond [`RUNS_MAX`].
+    pub fn join_run(&mut self, run: RunId) -> Result<(), NetworkError> {
+        if self.runs.contains_key(&run) {
+            return Ok(());
+        }
+        if self.runs.len() >= RUNS_MAX {
+            return Err(NetworkError::TooManyRuns);
+        }
+        let topic = IdentTopic::new(self.config.network.topic(&run));
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.set_topic_params(topic.clone(), topic_score()).map_err(|error| NetworkError::Gossip(error.to_owned()))?;
+        gossip.subscribe(&topic).map_err(|error| NetworkError::Gossip(error.to_string()))?;
+        let hash = topic.hash();
+        let there: Vec<PeerId> =
+            gossip.all_peers().filter(|(_, topics)| topics.contains(&&hash)).map(|(peer, _)| *peer).collect();
+        self.runs.insert(run, topic);
+        let now = Instant::now();
+        for peer in there {
+            let change = self.peers.on_subscribed(&peer, run, true);
+            self.on_change(peer, change, now);
+        }
+        self.discovery.start(Key::Run(run), now);
+        self.set_alarm();
+        Ok(())
+    }
+
+    /// Takes part in a run no longer. Of its peers nothing more is said.
+    pub fn leave_run(&mut self, run: &RunId) {
+        let Some(topic) = self.runs.remove(run) else { return };
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.gossip.unsubscribe(&topic);
+        behaviour.kad.stop_providing(&translate::record_key(&self.config.network, &Key::Run(*run)));
+        self.discovery.stop(&Key::Run(*run));
+        for peer in self.peers.forget_run(run) {
+            if !self.peers.is_up(&peer) {
+                self.swarm.behaviour_mut().requests.keep(peer, false);
+            }
+        }
+    }
+
+    /// The runs that the node takes part in.
+    pub fn runs(&self) -> impl Iterator<Item = &RunId> {
+        self.runs.keys()
+    }
+
+    fn run_of(&self, topic: &TopicHash) -> Option<RunId> {
+        self.runs.iter().find(|(_, ours)| ours.hash() == *topic).map(|(run, _)| *run)
+    }
+
+    /// Whether this node is to be found under the network's catalogue key.
+    pub fn offer(&mut self, offering: bool) {
+        if offering {
+            self.discovery.start(Key::Catalogue, Instant::now());
+        } else {
+            self.discovery.stop(&Key::Catalogue);
+            let key = translate::record_key(&self.config.network, &Key::Catalogue);
+            self.swarm.behaviour_mut().kad.stop_providing(&key);
+        }
+        self.set_alarm();
+    }
+
+    /// Asks the network who can be found under a key. The answers come as [`NetworkEvent::Providers`], of
+    /// which one is the last.
+    pub fn look_up(&mut self, key: Key) {
+        if self.looking.values().filter(|(_, asked)| *asked).count() >= LOOKUPS_MAX {
+            self.events.push_back(NetworkEvent::Providers { key, peers: Vec::new(), last: true });
+            return;
+        }
+        let query = self.swarm.behaviour_mut().kad.get_providers(translate::record_key(&self.config.network, &key));
+        self.looking.insert(query, (key, true));
+    }
+
+    /// Calls these addresses of an earlier life, too, at the next tick and whenever no connection leads to
+    /// them; from now on outgoing places are kept for `long_known`.
+    pub fn call(&mut self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
+        let room = BOOTSTRAP_MAX.saturating_sub(self.config.bootstrap.len());
+        let new: Vec<_> = addresses.into_iter().filter(|address| !self.config.bootstrap.contains(address)).take(room).collect();
+        self.config.bootstrap.extend(new.iter().cloned());
+        self.swarm.behaviour_mut().gate.know_long(&long_known);
+        self.place.remember(new, long_known);
+        self.discovery.hurry(Instant::now());
+        self.set_alarm();
     }
 
     /// The next event. Dropping the future loses nothing, so it may stand in a `select!`.
@@ -282,7 +455,11 @@ impl Network {
                 return Poll::Ready(event);
             }
             if self.alarm.as_mut().poll(cx).is_ready() {
-                self.discover(Instant::now());
+                let now = Instant::now();
+                if self.discovery.next_at() <= now {
+                    self.discover(now);
+                }
+                self.look_around(now);
                 self.set_alarm();
                 continue;
             }
@@ -294,16 +471,17 @@ impl Network {
     }
 
     fn set_alarm(&mut self) {
-        self.alarm.as_mut().reset(self.discovery.next_at().into());
+        let next = self.discovery.next_at().min(self.place.next_at());
+        self.alarm.as_mut().reset(next.into());
     }
 
-    /// Sends a message to the run.
+    /// Sends a message to a run.
     ///
     /// # Errors
     /// [`PublishError`]; nothing was sent.
-    pub fn publish(&mut self, data: Vec<u8>) -> Result<(), PublishError> {
+    pub fn publish(&mut self, run: &RunId, data: Vec<u8>) -> Result<(), PublishError> {
         let length = data.len();
-        let topic = self.topic.hash();
+        let topic = self.runs.get(run).ok_or(PublishError::NotIn)?.hash();
         self.swarm.behaviour_mut().gossip.publish(topic, data).map(drop).map_err(|error| match error {
             GossipError::NoPeersSubscribedToTopic => PublishError::NoPeers,
             GossipError::MessageTooLarge => PublishError::TooLong(length),
@@ -335,14 +513,20 @@ impl Network {
             return requests.ask(id, bytes, response_bytes_max, timeout);
         }
         let ticket = requests.next_ticket();
-        let error = RequestError::Unreachable { reason: "the name is nobody's key".to_owned() };
-        self.events.push_back(NetworkEvent::Response { ticket, peer, result: Err(error) });
+        self.events.push_back(NetworkEvent::Response { ticket, peer, result: Err(RequestError::nobody()) });
         ticket
     }
 
-    /// Answers a peer.
-    pub fn respond(&mut self, reply: ReplyHandle, bytes: Vec<u8>) {
-        reply.send(bytes);
+    /// Asks a peer about runs, as [`Network::request`] does; the answer comes as
+    /// [`NetworkEvent::RunsAnswered`].
+    pub fn ask_runs(&mut self, peer: NodeId, bytes: Vec<u8>, response_bytes_max: usize, timeout: Duration) -> RequestTicket {
+        let catalogue = &mut self.swarm.behaviour_mut().catalogue;
+        if let Some(id) = peer_of(&peer) {
+            return catalogue.ask(id, bytes, response_bytes_max, timeout);
+        }
+        let ticket = catalogue.next_ticket();
+        self.events.push_back(NetworkEvent::RunsAnswered { ticket, peer, result: Err(RequestError::nobody()) });
+        ticket
     }
 
     /// Closes the connections with a peer and refuses new ones for so long (at most a year).
@@ -356,11 +540,13 @@ impl Network {
         }
     }
 
-    /// Everybody who is connected, in the run or not, sorted by name.
+    /// Members that are connected, in a run of ours or not, sorted by name.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerInfo> {
         let gossip = &self.swarm.behaviour().gossip;
-        self.peers.snapshot(|peer| gossip.peer_score(peer))
+        let mut peers = self.peers.snapshot(|peer| gossip.peer_score(peer));
+        peers.retain(|info| !self.place.is_foreign(&info.node));
+        peers
     }
 
     /// Where this node listens, without `/p2p/...`.
@@ -381,5 +567,11 @@ impl Network {
     #[must_use]
     pub fn byte_counts(&self) -> (u64, u64) {
         self.counts.get()
+    }
+
+    /// The same, for others to look at any time.
+    #[must_use]
+    pub fn counter(&self) -> Arc<ByteCounts> {
+        Arc::clone(&self.counts)
     }
 }

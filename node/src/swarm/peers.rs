@@ -1,20 +1,21 @@
-//! Who is connected, and who of them is in the run.
+//! Who is connected, and who of them is in which of our runs.
 //!
 //! ```text
-//!   connected ------ subscribed to the run's topic ------> up
+//!   connected ------ subscribed to a run's topic --------> up in that run
 //!       ^                                                   |
 //!       +---------- unsubscribed, or the last link lost ----+
 //! ```
-//! A peer goes up once, however many connections there are, and down once. Entries exist only for
-//! connected peers, so the connection bounds are this table's bounds.
+//! A peer goes up once in a run, however many connections there are, and down once. Entries exist only
+//! for connected peers, and only runs that we are in are noted, so the bounds on connections and on
+//! runs are this table's bounds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
-use shoal_protocol::id::NodeId;
+use shoal_protocol::id::{NodeId, RunId};
 
 use super::address::{Prefix, TransportKind, transport_of};
 use crate::identity::node_of;
@@ -36,28 +37,39 @@ pub enum Direction {
 pub struct PeerInfo {
     /// The peer.
     pub node: NodeId,
-    /// The far end of the first connection.
+    /// The far end of the first direct connection or, without one, our way to the relay.
     pub address: Multiaddr,
+    /// Whether no connection is direct.
+    pub relayed: bool,
     /// What the peer says it listens on: at most 8, dialable, unproved.
     pub listens: Vec<Multiaddr>,
-    /// Who dialled first.
+    /// Who dialled it.
     pub direction: Direction,
-    /// Of the first connection.
+    /// Of the same connection; of a relayed one, its way to the relay.
     pub transport: TransportKind,
     /// The last ping's round trip.
     pub rtt: Option<Duration>,
     /// What program the peer says it runs: at most 64 printable characters, a stranger's text.
     pub agent: String,
-    /// Whether the peer is in our run.
-    pub in_run: bool,
+    /// The runs that we share with the peer.
+    pub runs: Vec<RunId>,
     /// Gossip's opinion: 0 is neutral, below -500 the peer gets no gossip, below -2,500 it is not heard.
     pub score: Option<f64>,
+}
+
+impl PeerInfo {
+    /// Whether the peer is in this run of ours.
+    #[must_use]
+    pub fn is_in(&self, run: &RunId) -> bool {
+        self.runs.contains(run)
+    }
 }
 
 struct Link {
     connection: ConnectionId,
     address: Multiaddr,
     direction: Direction,
+    relayed: bool,
 }
 
 struct Peer {
@@ -67,21 +79,22 @@ struct Peer {
     listens: Vec<Multiaddr>,
     rtt: Option<Duration>,
     agent: String,
-    up: bool,
+    up_in: BTreeSet<RunId>,
 }
 
-/// A peer that has just gone up or down.
+/// A peer that has just gone up or down in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    Up(NodeId, Option<Prefix>),
-    Down(NodeId),
+    Up(RunId, NodeId, Option<Prefix>),
+    Down(RunId, NodeId),
 }
 
 /// All connected peers.
 #[derive(Default)]
 pub(super) struct Peers {
     table: HashMap<PeerId, Peer>,
-    up: usize,
+    /// How many are up in each run.
+    up: BTreeMap<RunId, usize>,
 }
 
 impl Peers {
@@ -90,13 +103,36 @@ impl Peers {
         self.table.len()
     }
 
-    /// Connected peers of the run.
-    pub(super) const fn up(&self) -> usize {
-        self.up
+    /// Connected peers of this run.
+    pub(super) fn up(&self, run: &RunId) -> usize {
+        self.up.get(run).copied().unwrap_or(0)
+    }
+
+    /// Whether this peer is up in some run.
+    pub(super) fn is_up(&self, peer: &PeerId) -> bool {
+        self.table.get(peer).is_some_and(|entry| !entry.up_in.is_empty())
     }
 
     pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
         self.table.contains_key(peer)
+    }
+
+    /// Where we dialled this peer, if a direct connection is ours.
+    pub(super) fn dialled_at(&self, peer: &PeerId) -> Option<Multiaddr> {
+        let mut links = self.table.get(peer)?.links.iter();
+        links.find(|link| link.direction == Direction::Outbound && !link.relayed).map(|link| link.address.clone())
+    }
+
+    /// Whether this peer is connected directly by QUIC.
+    pub(super) fn has_quic(&self, peer: &PeerId) -> bool {
+        let quic = |link: &Link| !link.relayed && transport_of(&link.address) == TransportKind::Quic;
+        self.table.get(peer).is_some_and(|peer| peer.links.iter().any(quic))
+    }
+
+    /// Connections with this peer that lead through a relay, but for this one.
+    pub(super) fn relayed_links(&self, peer: &PeerId, but: ConnectionId) -> Vec<ConnectionId> {
+        let links = self.table.get(peer).map_or(&[][..], |peer| &peer.links);
+        links.iter().filter(|link| link.connection != but && link.relayed).map(|link| link.connection).collect()
     }
 
     /// Whether some connection's far end is this address.
@@ -114,41 +150,61 @@ impl Peers {
             listens: Vec::new(),
             rtt: None,
             agent: String::new(),
-            up: false,
+            up_in: BTreeSet::new(),
         });
-        let mut address = point.get_remote_address().clone();
+        // Who called us through a relay is named, but only our own end says through which.
+        let mut address = match point {
+            ConnectedPoint::Listener { local_addr, .. } if point.is_relayed() => local_addr.clone(),
+            _ => point.get_remote_address().clone(),
+        };
         if matches!(address.iter().last(), Some(libp2p::multiaddr::Protocol::P2p(_))) {
             address.pop();
         }
-        entry.links.push(Link { connection, address, direction });
+        entry.links.push(Link { connection, address, direction, relayed: point.is_relayed() });
     }
 
-    pub(super) fn on_closed(&mut self, peer: &PeerId, connection: ConnectionId) -> Option<Change> {
-        let entry = self.table.get_mut(peer)?;
+    /// What the end of a connection changes; nothing while there is another with the same peer.
+    pub(super) fn on_closed(&mut self, peer: &PeerId, connection: ConnectionId) -> Vec<Change> {
+        let Some(entry) = self.table.get_mut(peer) else { return Vec::new() };
         entry.links.retain(|link| link.connection != connection);
         if !entry.links.is_empty() {
-            return None;
+            return Vec::new();
         }
-        let entry = self.table.remove(peer)?;
-        if !entry.up {
-            return None;
+        let Some(entry) = self.table.remove(peer) else { return Vec::new() };
+        for run in &entry.up_in {
+            self.count_down(run);
         }
-        self.up -= 1;
-        Some(Change::Down(entry.node))
+        entry.up_in.iter().map(|&run| Change::Down(run, entry.node)).collect()
     }
 
-    pub(super) fn on_subscribed(&mut self, peer: &PeerId, subscribed: bool) -> Option<Change> {
+    /// The peer says that it is in `run`, which is ours, or no longer.
+    pub(super) fn on_subscribed(&mut self, peer: &PeerId, run: RunId, subscribed: bool) -> Option<Change> {
         let entry = self.table.get_mut(peer)?;
-        if entry.up == subscribed {
+        if subscribed {
+            if !entry.up_in.insert(run) {
+                return None;
+            }
+            *self.up.entry(run).or_default() += 1;
+            return Some(Change::Up(run, entry.node, entry.links.first().and_then(|link| Prefix::of(&link.address))));
+        }
+        if !entry.up_in.remove(&run) {
             return None;
         }
-        entry.up = subscribed;
-        if subscribed {
-            self.up += 1;
-            return Some(Change::Up(entry.node, entry.links.first().and_then(|link| Prefix::of(&link.address))));
+        let node = entry.node;
+        self.count_down(&run);
+        Some(Change::Down(run, node))
+    }
+
+    /// We are no longer in `run`: returns who was up in it. Nobody is told.
+    pub(super) fn forget_run(&mut self, run: &RunId) -> Vec<PeerId> {
+        self.up.remove(run);
+        self.table.iter_mut().filter_map(|(id, entry)| entry.up_in.remove(run).then_some(*id)).collect()
+    }
+
+    fn count_down(&mut self, run: &RunId) {
+        if let Some(count) = self.up.get_mut(run) {
+            *count = count.saturating_sub(1);
         }
-        self.up -= 1;
-        Some(Change::Down(entry.node))
     }
 
     pub(super) fn on_ping(&mut self, peer: &PeerId, rtt: Duration) {
@@ -167,16 +223,17 @@ impl Peers {
     /// Everybody, sorted by name.
     pub(super) fn snapshot(&self, score: impl Fn(&PeerId) -> Option<f64>) -> Vec<PeerInfo> {
         let info = |(id, peer): (&PeerId, &Peer)| {
-            let first = peer.links.first()?;
+            let first = peer.links.iter().find(|link| !link.relayed).or(peer.links.first())?;
             Some(PeerInfo {
                 node: peer.node,
                 address: first.address.clone(),
+                relayed: first.relayed,
                 listens: peer.listens.clone(),
                 direction: first.direction,
                 transport: transport_of(&first.address),
                 rtt: peer.rtt,
                 agent: peer.agent.clone(),
-                in_run: peer.up,
+                runs: peer.up_in.iter().copied().collect(),
                 score: score(id),
             })
         };
@@ -193,6 +250,9 @@ mod tests {
     use libp2p::core::Endpoint;
     use libp2p::core::transport::PortUse;
 
+    const RUN: RunId = RunId([1; 32]);
+    const OTHER: RunId = RunId([2; 32]);
+
     fn dialed(address: &str) -> ConnectedPoint {
         ConnectedPoint::Dialer { address: address.parse().unwrap(), role_override: Endpoint::Dialer, port_use: PortUse::New }
     }
@@ -203,18 +263,38 @@ mod tests {
         let (node, peer) = (identity.node_id(), identity.keypair().public().to_peer_id());
         let (one, two) = (ConnectionId::new_unchecked(1), ConnectionId::new_unchecked(2));
         let mut peers = Peers::default();
-        assert_eq!(peers.on_subscribed(&peer, true), None, "not connected");
+        assert_eq!(peers.on_subscribed(&peer, RUN, true), None, "not connected");
         peers.on_connected(peer, one, &dialed(&format!("/ip4/192.0.2.9/tcp/7/p2p/{peer}")));
         peers.on_connected(peer, two, &dialed("/ip4/192.0.2.9/udp/7/quic-v1"));
         assert!(peers.is_linked(&"/ip4/192.0.2.9/tcp/7".parse().unwrap()));
-        assert_eq!((peers.connected(), peers.up()), (1, 0));
-        assert_eq!(peers.on_subscribed(&peer, true), Some(Change::Up(node, Some(Prefix::V4([192, 0, 2])))));
-        assert_eq!(peers.on_subscribed(&peer, true), None);
-        assert_eq!(peers.on_closed(&peer, one), None);
-        assert_eq!(peers.up(), 1);
-        assert_eq!(peers.on_closed(&peer, two), Some(Change::Down(node)));
-        assert_eq!((peers.connected(), peers.up()), (0, 0));
-        assert_eq!(peers.on_closed(&peer, two), None);
+        assert_eq!((peers.connected(), peers.up(&RUN)), (1, 0));
+        assert_eq!(peers.on_subscribed(&peer, RUN, true), Some(Change::Up(RUN, node, Some(Prefix::V4([192, 0, 2])))));
+        assert_eq!(peers.on_subscribed(&peer, RUN, true), None);
+        assert_eq!(peers.on_closed(&peer, one), []);
+        assert_eq!(peers.up(&RUN), 1);
+        assert_eq!(peers.on_closed(&peer, two), [Change::Down(RUN, node)]);
+        assert_eq!((peers.connected(), peers.up(&RUN)), (0, 0));
+        assert_eq!(peers.on_closed(&peer, two), []);
+    }
+
+    #[test]
+    fn a_direct_way_is_shown_before_a_relayed_one() {
+        let peer = Identity::from_seed(&[3; 32]).keypair().public().to_peer_id();
+        let relay = "/ip4/203.0.113.1/tcp/7/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN/p2p-circuit";
+        let called = ConnectedPoint::Listener {
+            local_addr: relay.parse().unwrap(),
+            send_back_addr: format!("/p2p/{peer}").parse().unwrap(),
+        };
+        let (one, two) = (ConnectionId::new_unchecked(1), ConnectionId::new_unchecked(2));
+        let mut peers = Peers::default();
+        peers.on_connected(peer, one, &called);
+        let info = &peers.snapshot(|_| None)[0];
+        assert!(info.relayed && info.address.to_string() == relay && !peers.has_quic(&peer));
+        peers.on_connected(peer, two, &dialed("/ip4/198.51.100.7/udp/7/quic-v1"));
+        let info = &peers.snapshot(|_| None)[0];
+        assert_eq!((info.relayed, info.transport), (false, TransportKind::Quic));
+        assert_eq!((peers.relayed_links(&peer, two), peers.has_quic(&peer)), (vec![one], true));
+        assert_eq!(peers.dialled_at(&peer), Some("/ip4/198.51.100.7/udp/7/quic-v1".parse().unwrap()));
     }
 
     #[test]
@@ -223,12 +303,29 @@ mod tests {
         let peer = identity.keypair().public().to_peer_id();
         let mut peers = Peers::default();
         peers.on_connected(peer, ConnectionId::new_unchecked(1), &dialed("/ip4/127.0.0.1/tcp/7"));
-        assert_eq!(peers.on_subscribed(&peer, true), Some(Change::Up(identity.node_id(), None)));
-        assert_eq!(peers.on_subscribed(&peer, false), Some(Change::Down(identity.node_id())));
-        assert_eq!((peers.connected(), peers.up()), (1, 0));
+        assert_eq!(peers.on_subscribed(&peer, RUN, true), Some(Change::Up(RUN, identity.node_id(), None)));
+        assert_eq!(peers.on_subscribed(&peer, RUN, false), Some(Change::Down(RUN, identity.node_id())));
+        assert_eq!((peers.connected(), peers.up(&RUN)), (1, 0));
         peers.on_identified(&peer, &format!("evil\n\u{1b}[31m{}", "x".repeat(1_000)), Vec::new());
         let info = &peers.snapshot(|_| None)[0];
         assert_eq!(info.agent.chars().count(), AGENT_CHARS_MAX);
         assert!(info.agent.starts_with("evil[31m"));
+    }
+    #[test]
+    fn runs_are_kept_apart() {
+        let identity = Identity::from_seed(&[3; 32]);
+        let (node, peer) = (identity.node_id(), identity.keypair().public().to_peer_id());
+        let one = ConnectionId::new_unchecked(1);
+        let mut peers = Peers::default();
+        peers.on_connected(peer, one, &dialed("/ip4/127.0.0.1/tcp/7"));
+        for run in [RUN, OTHER] {
+            assert_eq!(peers.on_subscribed(&peer, run, true), Some(Change::Up(run, node, None)));
+        }
+        let info = &peers.snapshot(|_| None)[0];
+        assert!(info.is_in(&RUN) && info.is_in(&OTHER));
+        assert_eq!((peers.forget_run(&RUN), peers.up(&RUN), peers.up(&OTHER)), (vec![peer], 0, 1));
+        assert!(peers.is_up(&peer));
+        assert_eq!(peers.on_closed(&peer, one), [Change::Down(OTHER, node)], "the forgotten run is told of no more");
+        assert!(!peers.is_up(&peer));
     }
 }

@@ -1,6 +1,6 @@
-//! How bytes get from one node to another: TCP with Noise and Yamux, or QUIC. Nothing here knows
-//! what they mean. Every connection is encrypted and proves the other side's key before anything
-//! else is said.
+//! How bytes get from one node to another: TCP with Noise and Yamux, QUIC, or a circuit through a
+//! relay. Nothing here knows what they mean. Every connection is encrypted end to end and proves the
+//! other side's key before anything else is said; a relay sees lengths and times, no more.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -14,12 +14,15 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::{Keypair, PeerId};
-use libp2p::{Multiaddr, noise, quic, tcp};
+use libp2p::pnet::{PnetConfig, PreSharedKey};
+use libp2p::{Multiaddr, dns, noise, quic, relay, tcp};
 
 use super::NetworkError;
-use super::address::{TransportKind, ip_of, is_loopback, port_of, transport_of};
+use super::address::{TransportKind, ip_of, port_of, transport_of};
+use super::config::Secret;
 use super::count::{ByteCounts, Counted};
 use super::muxer::{STREAMS_MAX, Yamux};
+use super::near::Near;
 
 /// What a peer may have in flight to us on one QUIC stream; QUIC's form of Yamux's window.
 const QUIC_STREAM_BYTES: u32 = 1 << 20;
@@ -30,45 +33,82 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that the kernel may hold for a busy node (a guess; 1,024 is libp2p's default).
 const BACKLOG: u32 = 128;
 
-/// TCP and QUIC as one transport whose bytes are counted. Without `near` it does not dial this host.
-pub(super) fn build(
-    key: &Keypair,
-    counts: &Arc<ByteCounts>,
-    near: bool,
-) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
-    let noise = noise::Config::new(key).map_err(|error| NetworkError::Key(error.to_string()))?;
-    let tcp_counts = Arc::clone(counts);
-    let tcp = tcp::tokio::Transport::new(tcp::Config::new().listen_backlog(BACKLOG))
-        .map(move |socket, _| Counted::new(socket, Arc::clone(&tcp_counts)))
-        .upgrade(Version::V1Lazy)
-        .authenticate(noise)
-        .multiplex(Yamux)
-        .timeout(HANDSHAKE_TIMEOUT)
-        .boxed();
+/// What a node's transport is made of.
+pub(super) struct Parts<'a> {
+    pub(super) key: &'a Keypair,
+    pub(super) counts: &'a Arc<ByteCounts>,
+    /// Which addresses are dialled at all.
+    pub(super) near: Near,
+    /// A private network's secret.
+    pub(super) secret: Option<Secret>,
+}
 
+type Connected = (PeerId, StreamMuxerBox);
+
+/// Ways through relays, then TCP and QUIC behind the guard, with names resolved before it. All bytes
+/// are counted once: what goes through a relay is counted on the connection to the relay.
+///
+/// With a secret there is no QUIC: its handshake cannot be wrapped, and whoever saw it would know that
+/// somebody is there.
+pub(super) fn build(parts: Parts<'_>) -> Result<(Boxed<Connected>, relay::client::Behaviour), NetworkError> {
+    let noise = || noise::Config::new(parts.key).map_err(|error| NetworkError::Key(error.to_string()));
+    let (relayed, client) = relay::client::new(parts.key.public().to_peer_id());
+    let relayed = relayed.upgrade(Version::V1Lazy).authenticate(noise()?).multiplex(Yamux).timeout(HANDSHAKE_TIMEOUT).boxed();
+
+    let tcp_counts = Arc::clone(parts.counts);
+    let socket = tcp::tokio::Transport::new(tcp::Config::new().listen_backlog(BACKLOG))
+        .map(move |socket, _| Counted::new(socket, Arc::clone(&tcp_counts)));
+    let direct = match parts.secret {
+        Some(Secret(secret)) => {
+            let wrapping = PnetConfig::new(PreSharedKey::new(secret));
+            socket
+                .and_then(move |socket, _| wrapping.handshake(socket))
+                .upgrade(Version::V1Lazy)
+                .authenticate(noise()?)
+                .multiplex(Yamux)
+                .timeout(HANDSHAKE_TIMEOUT)
+                .boxed()
+        }
+        None => {
+            let tcp = socket.upgrade(Version::V1Lazy).authenticate(noise()?).multiplex(Yamux).timeout(HANDSHAKE_TIMEOUT).boxed();
+            tcp.or_transport(quic(parts.key, parts.counts)).map(|either, _| either.into_inner()).boxed()
+        }
+    };
+    let named = named(Guarded { inner: direct, near: parts.near })?;
+    let all = relayed.or_transport(named).map(|either, _| either.into_inner());
+    Ok((all.boxed(), client))
+}
+
+fn quic(key: &Keypair, counts: &Arc<ByteCounts>) -> Boxed<Connected> {
     let mut config = quic::Config::new(key);
     config.handshake_timeout = HANDSHAKE_TIMEOUT;
     config.max_concurrent_stream_limit = STREAMS_MAX as u32;
     config.max_stream_data = QUIC_STREAM_BYTES;
     config.max_connection_data = QUIC_CONNECTION_BYTES;
-    let quic_counts = Arc::clone(counts);
-    let quic = quic::tokio::Transport::new(config)
-        .map(move |(peer, connection), _| (peer, StreamMuxerBox::new(Counted::new(connection, Arc::clone(&quic_counts)))));
-    let both = tcp.or_transport(quic).map(|either, _| either.into_inner());
-    Ok(Guarded { inner: both.boxed(), near }.boxed())
+    let counts = Arc::clone(counts);
+    quic::tokio::Transport::new(config)
+        .map(move |(peer, connection), _| (peer, StreamMuxerBox::new(Counted::new(connection, Arc::clone(&counts)))))
+        .boxed()
 }
 
-/// A transport that does not let strangers point us at ourselves.
-///
-/// Kademlia dials addresses that others tell it. Among nodes of different hosts a loopback address
-/// is a mistake, or somebody who would like us to talk to the services of our own host.
+/// Resolves names before the guard looks, so a name for our own host is refused like its address. On a
+/// system that names no resolver, names cannot be dialled and everything else can.
+fn named(guarded: Guarded) -> Result<Boxed<Connected>, NetworkError> {
+    if let Err(error) = dns::tokio::Transport::system(()) {
+        tracing::debug!(%error, "no names can be resolved");
+        return Ok(guarded.boxed());
+    }
+    dns::tokio::Transport::system(guarded).map(Transport::boxed).map_err(NetworkError::Names)
+}
+
+/// A transport that does not let strangers point us at ourselves or at our neighbours.
 struct Guarded {
-    inner: Boxed<(PeerId, StreamMuxerBox)>,
-    near: bool,
+    inner: Boxed<Connected>,
+    near: Near,
 }
 
 impl Transport for Guarded {
-    type Output = (PeerId, StreamMuxerBox);
+    type Output = Connected;
     type Error = io::Error;
     type ListenerUpgrade = <Boxed<Self::Output> as Transport>::ListenerUpgrade;
     type Dial = <Boxed<Self::Output> as Transport>::Dial;
@@ -82,7 +122,7 @@ impl Transport for Guarded {
     }
 
     fn dial(&mut self, address: Multiaddr, opts: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
-        if !self.near && is_loopback(&address) {
+        if !self.near.may_dial(&address) {
             return Err(TransportError::MultiaddrNotSupported(address));
         }
         self.inner.dial(address, opts)
@@ -111,22 +151,38 @@ pub(super) fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::networks::Scope;
     use libp2p::core::Endpoint;
     use libp2p::core::transport::PortUse;
 
     #[tokio::test]
     async fn strangers_cannot_point_us_at_ourselves() {
-        let key = Keypair::generate_ed25519();
         let opts = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
         for (near, text, allowed) in [
             (false, "/ip4/127.0.0.1/tcp/1", false),
-            (false, "/ip6/::1/udp/1/quic-v1", false),
-            (false, "/ip6/::ffff:127.0.0.1/tcp/1", false),
+            (false, "/ip6/::1/tcp/1", false),
+            (false, "/ip4/192.168.0.1/tcp/1", false),
             (false, "/ip4/192.0.2.1/tcp/1", true),
             (true, "/ip4/127.0.0.1/tcp/1", true),
         ] {
-            let mut transport = build(&key, &Arc::default(), near).unwrap();
+            let inner = tcp::tokio::Transport::default()
+                .upgrade(Version::V1Lazy)
+                .authenticate(noise::Config::new(&Keypair::generate_ed25519()).unwrap())
+                .multiplex(Yamux)
+                .boxed();
+            let mut transport = Guarded { inner, near: Near::new(near, Scope::Internet) };
             assert_eq!(transport.dial(text.parse().unwrap(), opts).is_ok(), allowed, "{text}, near: {near}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_private_network_has_no_quic() {
+        for (secret, allowed) in [(None, true), (Some(Secret([7; 32])), false)] {
+            let (key, counts) = (Keypair::generate_ed25519(), Arc::default());
+            let near = Near::new(true, Scope::Lan);
+            let (mut transport, _) = build(Parts { key: &key, counts: &counts, near, secret }).unwrap();
+            let quic = "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap();
+            assert_eq!(transport.listen_on(ListenerId::next(), quic).is_ok(), allowed);
         }
     }
 }

@@ -12,7 +12,7 @@ use shoal_ml::Device;
 use shoal_ml::data::digits;
 use shoal_node::api::Snapshot;
 use shoal_node::identity::Identity;
-use shoal_node::start::{NodePlan, start};
+use shoal_node::start::{RunPlan, start};
 use shoal_node::swarm::{Network, NetworkConfig, NetworkEvent, NetworkName, RequestError, Verdict};
 use shoal_protocol::id::{Digest, NodeId, RunId};
 use shoal_protocol::reject::Reject;
@@ -43,8 +43,12 @@ fn spec(hidden: u32) -> RunSpec {
     RunSpec::parse(&text).expect("a good spec")
 }
 
-fn network(run: RunId, bootstrap: &[Multiaddr]) -> NetworkConfig {
-    let mut network = NetworkConfig::new(NetworkName::new(NETWORK).expect("a good name"), run);
+fn name() -> NetworkName {
+    NetworkName::new(NETWORK).expect("a good name")
+}
+
+fn network(bootstrap: &[Multiaddr]) -> NetworkConfig {
+    let mut network = NetworkConfig::new(name());
     network.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")];
     network.heartbeat = Duration::from_millis(300);
     network.bootstrap = bootstrap.to_vec();
@@ -64,8 +68,8 @@ impl Victim {
         let indices: Vec<usize> = (shard..split.train.len()).step_by(2).collect();
         let identity = Identity::generate();
         let id = identity.node_id();
-        let plan = NodePlan {
-            network: network(spec.run_id(), bootstrap),
+        let plan = RunPlan {
+            network: name(),
             spec,
             identity,
             dir: dir.join(shard.to_string()),
@@ -80,7 +84,8 @@ impl Victim {
             record: None,
         };
         let (sender, status) = watch::channel(Snapshot::default());
-        let driver = start(plan, sender, None).expect("a node that starts");
+        let (hub, driver) = start(network(bootstrap), plan, sender, None).expect("a node that starts");
+        tokio::spawn(hub.run());
         Self { id, status, running: tokio::spawn(driver.run(stop.clone())) }
     }
 
@@ -104,14 +109,16 @@ impl Victim {
 /// A peer with nothing behind it, connected to both victims.
 pub struct Hostile {
     pub network: Network,
+    run: RunId,
     identity: Identity,
 }
 
 impl Hostile {
     async fn new(run: RunId, bootstrap: &[Multiaddr]) -> Self {
         let identity = Identity::generate();
-        let network = Network::new(network(run, bootstrap), identity.keypair()).expect("a network");
-        let mut hostile = Self { network, identity };
+        let mut network = Network::new(network(bootstrap), identity.keypair()).expect("a network");
+        network.join_run(run).expect("its only run");
+        let mut hostile = Self { network, run, identity };
         let mut up = 0;
         hostile
             .poll_until("both victims", |_, event| {
@@ -137,7 +144,7 @@ impl Hostile {
     /// Sends `frame` and goes on until both victims have counted one more of `reason`.
     pub async fn publishes(&mut self, victims: &mut [Victim; 2], frame: Vec<u8>, reason: Reject) {
         let before = [victims[0].count(reason), victims[1].count(reason)];
-        self.network.publish(frame).expect("a frame that gossip carries");
+        self.network.publish(&self.run, frame).expect("a frame that gossip carries");
         let counted = async {
             for (victim, before) in victims.iter_mut().zip(before) {
                 victim.until(reason.label(), |news| count(news, reason) > before).await;

@@ -73,10 +73,27 @@ impl Node {
 
     /// Starts the node; what it logs goes to a file of this start.
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// The same with these arguments more.
+    pub fn start_with(&mut self, more: &[&str]) {
+        let line: Vec<String> = self.command_line(more).into_iter().map(str::to_owned).collect();
+        self.start_line(&line);
+    }
+
+    /// The same with another verb, and what belongs to it, than `run`.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub fn start_as(&mut self, verb: &[&str]) {
+        let line = verb.iter().copied().chain(self.command_line(&[]).into_iter().skip(1)).map(str::to_owned);
+        let line: Vec<String> = line.collect();
+        self.start_line(&line);
+    }
+
+    fn start_line(&mut self, line: &[String]) {
         assert!(self.process.is_none(), "it runs already");
         self.starts += 1;
         let log = File::create(self.log_path()).expect("a log file");
-        let line = self.command_line(&[]);
         let process = Command::new(env!("CARGO_BIN_EXE_shoal")).args(line).env_clear().env("NO_COLOR", "1").stderr(log).spawn();
         self.process = Some(process.expect("the binary starts"));
     }

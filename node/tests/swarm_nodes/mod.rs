@@ -12,6 +12,9 @@ use shoal_protocol::id::{NodeId, RunId};
 /// The bound over a whole wait. Nothing waits for it; a test that meets it has failed.
 const BOUND: Duration = Duration::from_secs(60);
 
+/// The run that all of them are in.
+pub const RUN: RunId = RunId([5; 32]);
+
 pub fn tcp() -> Multiaddr {
     "/ip4/127.0.0.1/tcp/0".parse().unwrap()
 }
@@ -23,7 +26,7 @@ pub fn quic() -> Multiaddr {
 
 /// A node on TCP that calls nobody.
 pub fn config() -> NetworkConfig {
-    let mut config = NetworkConfig::new(NetworkName::new("local").unwrap(), RunId([5; 32]));
+    let mut config = NetworkConfig::new(NetworkName::new("local").unwrap());
     config.listen = vec![tcp()];
     config.heartbeat = Duration::from_millis(300);
     config
@@ -36,6 +39,7 @@ pub struct Nodes {
 
 impl Nodes {
     /// So many nodes; all but the first are given the first one's address and nothing else.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub async fn new(count: usize, change: impl Fn(&mut NetworkConfig)) -> Self {
         let mut nodes = Self { networks: Vec::new(), ids: Vec::new() };
         for _ in 0..count {
@@ -49,8 +53,15 @@ impl Nodes {
 
     /// One more; returns once it listens everywhere.
     pub async fn add(&mut self, identity: &Identity, config: NetworkConfig) {
+        self.add_to(RUN, identity, config).await;
+    }
+
+    /// One more, in another run.
+    pub async fn add_to(&mut self, run: RunId, identity: &Identity, config: NetworkConfig) {
         let places = config.listen.len();
-        self.networks.push(Network::new(config, identity.keypair()).unwrap());
+        let mut network = Network::new(config, identity.keypair()).unwrap();
+        network.join_run(run).unwrap();
+        self.networks.push(network);
         self.ids.push(identity.node_id());
         let newest = self.networks.len() - 1;
         let mut listening = 0;
@@ -82,16 +93,16 @@ impl Nodes {
         let mut met: HashSet<(usize, NodeId)> = HashSet::new();
         self.until(|networks, index, event| {
             match event {
-                NetworkEvent::PeerUp { peer, prefix } => {
+                NetworkEvent::PeerUp { run: RUN, peer, prefix } => {
                     assert_eq!(prefix, None, "loopback has no prefix");
                     assert!(met.insert((index, peer)), "up twice");
                 }
-                NetworkEvent::PeerDown { peer } => {
+                NetworkEvent::PeerDown { run: RUN, peer } => {
                     met.remove(&(index, peer));
                 }
                 _ => {}
             }
-            networks.iter().all(|network| network.peers().iter().filter(|peer| peer.in_run).count() == count - 1)
+            networks.iter().all(|network| network.peers().iter().filter(|peer| peer.is_in(&RUN)).count() == count - 1)
         })
         .await;
     }

@@ -18,18 +18,21 @@ pub struct Source {
 }
 
 /// The names at the top of the tree that must be there.
-const TOP: [&str; 18] = [
+const TOP: [&str; 21] = [
     ".ci",
+    ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
+    "Dockerfile",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "Makefile",
     "README.md",
     "clippy.toml",
+    "dist",
     "docs",
     "ml",
     "node",

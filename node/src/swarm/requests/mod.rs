@@ -46,13 +46,21 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestTicket(u64);
 
+#[cfg(test)]
+impl RequestTicket {
+    /// A ticket of this number, for those who keep books about tickets.
+    pub(crate) const fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// The way back to a peer that asked. Dropping it tells the peer "declined".
 #[derive(Debug)]
 pub struct ReplyHandle(oneshot::Sender<Vec<u8>>);
 
 impl ReplyHandle {
     /// Sends the answer. If the peer has gone there is nobody to tell.
-    pub(super) fn send(self, bytes: Vec<u8>) {
+    pub fn send(self, bytes: Vec<u8>) {
         let _ = self.0.send(bytes);
     }
 }
@@ -107,6 +115,11 @@ pub enum RequestError {
 }
 
 impl RequestError {
+    /// The name is no point of the curve, so nobody can hold its key.
+    pub(super) fn nobody() -> Self {
+        Self::Unreachable { reason: "the name is nobody's key".to_owned() }
+    }
+
     /// Whether an honest peer on a bad line could not have caused this.
     #[must_use]
     pub const fn proves_fault(&self) -> bool {
