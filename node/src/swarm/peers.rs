@@ -123,6 +123,11 @@ impl Peers {
         links.find(|link| link.direction == Direction::Outbound && !link.relayed).map(|link| link.address.clone())
     }
 
+    /// Whether this connection with this peer stands.
+    pub(super) fn has_link(&self, peer: &PeerId, connection: ConnectionId) -> bool {
+        self.table.get(peer).is_some_and(|peer| peer.links.iter().any(|link| link.connection == connection))
+    }
+
     /// Whether this peer is connected directly by QUIC.
     pub(super) fn has_quic(&self, peer: &PeerId) -> bool {
         let quic = |link: &Link| !link.relayed && transport_of(&link.address) == TransportKind::Quic;

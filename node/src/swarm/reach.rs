@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, autonat, dcutr, identify, kad, relay, upnp};
 use shoal_protocol::id::NodeId;
 
@@ -40,6 +40,11 @@ use crate::networks::Scope;
 const TICK: Duration = Duration::from_secs(1);
 /// How long a node with peers waits for proof before it calls itself private.
 const PROOF_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a circuit stays open beside a direct way. Closed at once it may end at the other side before
+/// that side has noticed the direct way; it then forgets what we are subscribed to, and we never repeat it.
+const CIRCUIT_LINGERS: Duration = Duration::from_secs(8);
+/// Circuits that wait to be closed; one beyond that ends by its own bounds.
+const UPGRADED_MAX: usize = 64;
 /// Long-known peers of which two are kept connected.
 const LONG_KNOWN_MAX: usize = 64;
 /// Long-known peers that are kept connected.
@@ -124,6 +129,8 @@ pub(super) struct Place {
     remembered: Vec<Multiaddr>,
     /// Connected peers whose name could be a member's and who speak none of our protocols.
     foreign: BTreeSet<NodeId>,
+    /// Direct ways that were found beside a circuit, and when the circuit is closed.
+    upgraded: Vec<(Instant, PeerId, ConnectionId)>,
     mdns: bool,
     next_at: Instant,
     /// What was last told to Kademlia and to the relay.
@@ -157,6 +164,7 @@ impl Place {
             long_known: config.long_known.clone(),
             remembered: config.remembered.clone(),
             foreign: BTreeSet::new(),
+            upgraded: Vec::new(),
             mdns: config.mdns,
             next_at: now,
             serving: None,
@@ -253,6 +261,7 @@ impl Network {
         self.place.next_at = now + TICK;
         self.follow_reach(now);
         self.ask_relays(now);
+        self.close_circuits(now);
         self.call_long_known(now);
         self.meet(now);
     }
@@ -288,6 +297,21 @@ impl Network {
                     tracing::debug!(%relay, %error, "not asked");
                     self.place.relays.on_refused(relay, now);
                 }
+            }
+        }
+    }
+
+    /// Closes circuits beside which a direct way has stood for a while.
+    fn close_circuits(&mut self, now: Instant) {
+        let (due, later) = self.place.upgraded.drain(..).partition(|(at, ..)| *at <= now);
+        self.place.upgraded = later;
+        let due: Vec<(Instant, PeerId, ConnectionId)> = due;
+        for (_, peer, direct) in due {
+            if !self.peers.has_link(&peer, direct) {
+                continue;
+            }
+            for circuit in self.peers.relayed_links(&peer, direct) {
+                self.swarm.close_connection(circuit);
             }
         }
     }
@@ -435,8 +459,8 @@ impl Network {
             BehaviourEvent::Dcutr(dcutr::Event { remote_peer_id, result }) => match result {
                 Ok(connection) => {
                     tracing::info!(peer = %remote_peer_id, "a direct way was found");
-                    for relayed in self.peers.relayed_links(&remote_peer_id, connection) {
-                        self.swarm.close_connection(relayed);
+                    if self.place.upgraded.len() < UPGRADED_MAX {
+                        self.place.upgraded.push((now + CIRCUIT_LINGERS, remote_peer_id, connection));
                     }
                 }
                 Err(error) => tracing::debug!(peer = %remote_peer_id, %error, "no direct way"),
