@@ -21,10 +21,10 @@ export RUSTC_WRAPPER := sccache
 endif
 endif
 
-.PHONY: help setup build demo test bench evidence fmt clippy doc lint tidiness demo-short check
+.PHONY: help setup build demo test bench evidence fmt clippy doc lint tidiness demo-short interop interop-64 soak check
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 setup: ## Install what cargo cannot (a C++ compiler, libclang), if it is missing
 	@scripts/setup
@@ -68,5 +68,17 @@ demo-short: build ## Run a small demo and check its JSON
 	$(CARGO) run --quiet --release --locked -p shoal-node -- demo --nodes 4 --rounds 10 --out "$$folder" --json - >"$$folder/stdout"; \
 	jq -e '.schema == 1 and .nodes == 4 and .rounds == 10 and (.accuracy.mean | type) == "number"' "$$folder/stdout" >/dev/null \
 	  || { echo "error: the demo's JSON is not schema 1"; cat "$$folder/stdout"; exit 1; }
+
+# Foreign peers come from npm and PyPI, hosts are network namespaces: what is missing or not allowed
+# is skipped, with a line. `make interop ARGS="--only topic"` runs some of the cases.
+interop: build ## Run nodes against foreign peers and between hosts behind NATs
+	@scripts/setup python3 ip:iproute2 nft:nftables
+	@interop/run.py $(ARGS)
+
+interop-64: build ## Run 64 nodes from one address (minutes of all cores)
+	@interop/run.py --only crowd $(ARGS)
+
+soak: build ## Restart a fifth of 16 nodes each minute for half an hour (ARGS="--minutes 3")
+	@interop/soak.py $(ARGS)
 
 check: lint tidiness demo-short ## All that CI does after `make test`

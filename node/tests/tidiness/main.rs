@@ -18,7 +18,7 @@ pub struct Source {
 }
 
 /// The names at the top of the tree that must be there.
-const TOP: [&str; 21] = [
+const TOP: [&str; 22] = [
     ".ci",
     ".dockerignore",
     ".gitignore",
@@ -34,6 +34,7 @@ const TOP: [&str; 21] = [
     "clippy.toml",
     "dist",
     "docs",
+    "interop",
     "ml",
     "node",
     "protocol",

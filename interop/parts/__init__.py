@@ -1,0 +1,1 @@
+"""What the cases are made of: processes, nodes, foreign peers, hosts. Judges nothing."""
