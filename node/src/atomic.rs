@@ -7,18 +7,36 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Temporary names tried before giving up: one that exists is left from a killed process.
 const NAME_TRIES: u32 = 64;
+
+/// Permission bits of files that anybody may read, less what the umask takes.
+const SHARED: u32 = 0o666;
+/// Permission bits of files that hold a secret.
+const PRIVATE: u32 = 0o600;
 
 /// Replaces `path` by a file with these bytes.
 ///
 /// # Errors
 /// The first operation that failed; `path` is then unchanged.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, SHARED)
+}
+
+/// The same for a file that only its owner may read.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, PRIVATE)
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = folder_of(path);
-    let (mut file, part) = create_part(folder, path)?;
+    let (mut file, part) = create_part(folder, path, mode)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&part, path));
     if let Err(error) = written {
         // The error that matters is the first one; a part that cannot be removed either is only litter.
@@ -37,7 +55,7 @@ pub fn probe(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let (_, part) = create_part(folder_of(path), path)?;
+    let (_, part) = create_part(folder_of(path), path, SHARED)?;
     fs::remove_file(part)
 }
 
@@ -45,12 +63,12 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn create_part(folder: &Path, path: &Path) -> io::Result<(File, PathBuf)> {
+fn create_part(folder: &Path, path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let process = std::process::id();
     for attempt in 0..NAME_TRIES {
         let part = folder.join(format!(".{name}.{process}-{attempt}.part"));
-        match OpenOptions::new().write(true).create_new(true).open(&part) {
+        match OpenOptions::new().write(true).create_new(true).mode(mode).open(&part) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             opened => return opened.map(|file| (file, part)),
         }

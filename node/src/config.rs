@@ -32,6 +32,8 @@ pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 pub struct Config {
     data_dir: PathBuf,
     network: Network,
+    /// From a ticket, for this start alone.
+    ticket: Vec<Multiaddr>,
     listen: Vec<Multiaddr>,
     external: Vec<Multiaddr>,
     bootstrap: Vec<Multiaddr>,
@@ -69,6 +71,18 @@ impl Config {
     /// As [`Config::load`].
     pub fn from_settings(data_dir: PathBuf, settings: Settings) -> Result<Self, ConfigError> {
         settings::check(data_dir, settings, None)
+    }
+
+    /// The same node in this network.
+    #[must_use]
+    pub fn with_network(self, network: Network) -> Self {
+        Self { network, ..self }
+    }
+
+    /// The same node, told whom to call by a ticket.
+    #[must_use]
+    pub fn with_ticket(self, ticket: &[Multiaddr]) -> Self {
+        Self { ticket: ticket.to_vec(), ..self }
     }
 
     /// Where everything durable lies. Absolute, not checked to exist.
@@ -165,6 +179,8 @@ impl Config {
             mdns: self.mdns,
             scope: self.network.scope(),
             identity_bits: self.network.identity_bits(),
+            secret: self.network.secret(),
+            ticket: self.ticket.clone(),
             rendezvous: self.network.rendezvous().cloned(),
             upnp: self.upnp,
             relay: self.relay.then(RelayBounds::shared),

@@ -19,4 +19,5 @@ pub mod runs;
 pub mod start;
 pub mod store;
 pub mod swarm;
+pub mod ticket;
 pub mod visit;

@@ -10,7 +10,7 @@
 //! Nothing here opens a socket.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
@@ -21,12 +21,16 @@ use serde::{Deserialize, Serialize};
 use shoal_ml::Task;
 use shoal_protocol::spec::RunSpec;
 
-use crate::swarm::NetworkName;
+use crate::atomic;
+use crate::swarm::{NetworkName, Secret};
 
 /// The built-in network of one house.
 pub const LOCAL: &str = include_str!("../networks/local.toml");
 /// The built-in public network.
 pub const TESTNET: &str = include_str!("../networks/testnet.toml");
+/// The file in a data directory that says which network the node has joined.
+pub const NETWORK_FILE: &str = "network.toml";
+const BUILT_IN: [(&str, &str); 2] = [("local", LOCAL), ("testnet", TESTNET)];
 /// Longest network file, bytes: a run spec and as much again.
 pub const NETWORK_BYTES_MAX: u64 = 128 * 1024;
 /// Most work an identity may be asked for: 2^24 keys take some minutes of one core.
@@ -114,6 +118,13 @@ pub enum NetworksError {
     },
 }
 
+/// What stands in the file of a node that joined a built-in network.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BuiltIn {
+    built_in: String,
+}
+
 /// What stands in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +136,8 @@ struct Written {
     identity_bits: u64,
     #[serde(default)]
     bootstrap: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rendezvous: Option<WrittenRendezvous>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +164,7 @@ pub struct Network {
     scope: Scope,
     identity_bits: u8,
     bootstrap: Vec<Multiaddr>,
+    secret: Option<Secret>,
     rendezvous: Option<RendezvousConfig>,
     run: Option<RunSpec>,
 }
@@ -180,6 +194,17 @@ impl Network {
         text.contains('/') || text.ends_with(".toml")
     }
 
+    /// The network that a ticket tells of: the built-in one of that name, or else one that nothing
+    /// but the ticket's addresses lead to.
+    #[must_use]
+    pub fn invited(name: NetworkName, scope: Scope, identity_bits: u8, secret: Option<Secret>) -> Self {
+        let known = BUILT_IN.iter().find(|(known, _)| *known == name.as_str() && secret.is_none());
+        known
+            .and_then(|(name, text)| Self::parse(name, text).ok())
+            .filter(|network| (network.scope, network.identity_bits) == (scope, identity_bits))
+            .unwrap_or(Self { name, scope, identity_bits, bootstrap: Vec::new(), secret, rendezvous: None, run: None })
+    }
+
     fn read(path: &Path) -> Result<Self, NetworksError> {
         let origin = path.display().to_string();
         let unreadable = |cause: String| NetworksError::Unreadable { path: origin.clone(), cause };
@@ -187,6 +212,19 @@ impl Network {
         let mut text = String::new();
         file.take(NETWORK_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| unreadable(error.to_string()))?;
         Self::parse(&origin, &text)
+    }
+
+    /// Notes in a data directory that its node belongs to this network. A built-in one is noted by name, so
+    /// that a later version's own idea of it holds. The file may hold a secret, so nobody else may read it.
+    ///
+    /// # Errors
+    /// What writing the file fails with.
+    pub fn note(&self, data_dir: &Path) -> io::Result<()> {
+        let name = self.name.as_str();
+        let built_in =
+            BUILT_IN.iter().any(|(known, text)| *known == name && Self::parse(known, text).is_ok_and(|own| own == *self));
+        let text = if built_in { format!("built_in = \"{name}\"\n") } else { self.to_toml() };
+        atomic::write_private(&data_dir.join(NETWORK_FILE), text.as_bytes())
     }
 
     /// Reads a network's text; `origin` is what errors call it.
@@ -197,6 +235,11 @@ impl Network {
         if text.len() as u64 > NETWORK_BYTES_MAX {
             let cause = format!("longer than {NETWORK_BYTES_MAX} bytes");
             return Err(NetworksError::Unreadable { path: origin.to_owned(), cause });
+        }
+        if let Ok(BuiltIn { built_in }) = toml::from_str(text)
+            && let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == built_in)
+        {
+            return Self::parse(name, text);
         }
         let written: Written = toml::from_str(text).map_err(|error| syntax(origin, text, &error))?;
         let value = |key: &'static str, value: String, expected: &str| NetworksError::Value {
@@ -218,10 +261,23 @@ impl Network {
                 "at most 64 addresses such as /ip4/192.0.2.1/tcp/7462/p2p/<peer id>",
             )
         })?;
+        let secret = written.secret.as_ref().map(|text| {
+            // The value is not shown: errors end up in logs and chats.
+            let wrong = || value("secret", "something else".to_owned(), "64 hexadecimal digits, as `shoal network` makes them");
+            blake3::Hash::from_hex(text).map(|hash| Secret(*hash.as_bytes())).map_err(|_| wrong())
+        });
+        let secret = secret.transpose()?;
+        if secret.is_some() && written.rendezvous.is_some() {
+            return Err(value(
+                "rendezvous",
+                "there".to_owned(),
+                "left out where there is a secret: strangers cannot help to find it",
+            ));
+        }
         let rendezvous = written.rendezvous.as_ref().map(|section| rendezvous(section, &value)).transpose()?;
         let run = written.run.as_ref().map(|table| run(table, &value)).transpose()?;
         let bootstrap = bootstrap.into_iter().map(|(_, address)| address).collect();
-        Ok(Self { name, scope: written.scope, identity_bits, bootstrap, rendezvous, run })
+        Ok(Self { name, scope: written.scope, identity_bits, bootstrap, secret, rendezvous, run })
     }
 
     /// The name that every protocol id carries.
@@ -240,6 +296,12 @@ impl Network {
     #[must_use]
     pub fn bootstrap(&self) -> &[Multiaddr] {
         &self.bootstrap
+    }
+
+    /// What only its members know, if it is private.
+    #[must_use]
+    pub const fn secret(&self) -> Option<Secret> {
+        self.secret
     }
 
     /// The public network through which strangers meet, if any.
@@ -269,6 +331,7 @@ impl Network {
             scope: self.scope,
             identity_bits: u64::from(self.identity_bits),
             bootstrap: text(&mut self.bootstrap.iter()),
+            secret: self.secret.map(|secret| blake3::Hash::from_bytes(secret.0).to_string()),
             rendezvous: self.rendezvous.as_ref().map(|rendezvous| WrittenRendezvous {
                 protocol: rendezvous.protocol.to_string(),
                 bootstrap: text(&mut rendezvous.bootstrap.iter().map(|(_, address)| address)),
@@ -383,6 +446,39 @@ mod tests {
             assert_eq!(again, network);
             assert_eq!(again.run().map(RunSpec::run_id), network.run().map(RunSpec::run_id));
         }
+    }
+
+    #[test]
+    fn a_private_network_has_a_secret_and_nobody_to_ask() {
+        let name = NetworkName::new("ours").unwrap();
+        let ours = Network::invited(name, Scope::Internet, 0, Some(Secret([0xab; 32])));
+        let text = ours.to_toml();
+        assert!(text.contains(&"ab".repeat(32)), "{text}");
+        assert_eq!(Network::parse("again", &text).unwrap(), ours);
+        let short = Network::parse("x", "name = \"x\"\nsecret = \"5ecre7\"").unwrap_err().to_string();
+        assert!(short.contains("`secret`") && !short.contains("5ecre7"), "{short}");
+        let asked = TESTNET.replacen("[rendezvous]", &format!("secret = \"{}\"\n[rendezvous]", "ab".repeat(32)), 1);
+        assert!(Network::parse("x", &asked).unwrap_err().to_string().contains("left out where there is a secret"));
+    }
+
+    #[test]
+    fn what_a_node_joined_is_read_from_its_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let testnet = Network::load("testnet").unwrap();
+        let ours = Network::invited(NetworkName::new("ours").unwrap(), Scope::Lan, 3, Some(Secret([7; 32])));
+        for network in [testnet, ours] {
+            network.note(dir.path()).unwrap();
+            let path = dir.path().join(NETWORK_FILE);
+            assert_eq!(Network::load(path.to_str().unwrap()).unwrap(), network);
+        }
+    }
+
+    #[test]
+    fn an_invitation_to_a_built_in_network_is_to_all_of_it() {
+        let testnet = Network::load("testnet").unwrap();
+        let invited = |bits| Network::invited(testnet.name().clone(), testnet.scope(), bits, None);
+        assert_eq!(invited(testnet.identity_bits()), testnet);
+        assert!(invited(testnet.identity_bits() + 1).rendezvous().is_none(), "another network of that name");
     }
 
     #[test]

@@ -325,7 +325,10 @@ async fn a_kademlia_full_of_junk_still_finds_peers() {
     let rogue = tokio::spawn({
         let address = address.clone();
         async move {
-            Rogue::new(&address, |swarm| {
+            // Who speaks our requests is listed among the peers.
+            let mut incoming = None;
+            let rogue = Rogue::new(&address, |swarm| {
+                incoming = Some(swarm.behaviour().streams.new_control().accept(SYNC).unwrap());
                 for port in 1..200 {
                     swarm.add_external_address(format!("/ip4/192.0.2.1/tcp/{port}").parse().unwrap());
                 }
@@ -341,11 +344,12 @@ async fn a_kademlia_full_of_junk_still_finds_peers() {
                     let _ = swarm.behaviour_mut().gossip.subscribe(&IdentTopic::new("x".repeat(300) + &index.to_string()));
                 }
             })
-            .await
+            .await;
+            (rogue, incoming)
         }
     });
     let mut rogue = Box::pin(rogue);
-    let rogue = loop {
+    let (rogue, _incoming) = loop {
         tokio::select! {
             rogue = &mut rogue => break rogue.unwrap(),
             _ = nodes.networks[0].next_event() => {}

@@ -43,6 +43,9 @@ pub struct JoinOrder {
     /// What of its data is its own.
     #[serde(default)]
     pub data: DataSettings,
+    /// Addresses to call, from a ticket; those that are none are passed over.
+    #[serde(default)]
+    pub addresses: Vec<String>,
 }
 
 /// What an order to join came to.

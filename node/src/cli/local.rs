@@ -28,7 +28,7 @@ const ANSWER_BYTES_MAX: u64 = 4 << 20;
 /// Longest content of the address file, bytes: an IPv6 address and port is half of it.
 const ADDRESS_BYTES_MAX: u64 = 128;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct AskArgs {
     #[command(flatten)]
     place: Place,
@@ -38,6 +38,11 @@ pub(super) struct AskArgs {
 }
 
 impl AskArgs {
+    /// Where the node lies.
+    pub(super) const fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Asks the node of this place for `path`.
     pub(super) fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         let dir = self.place.data_dir()?;

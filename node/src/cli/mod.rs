@@ -9,8 +9,10 @@ mod demo;
 mod error;
 mod id;
 mod init;
+mod invite;
 mod join;
 mod local;
+mod network;
 mod new;
 mod peers;
 mod print;
@@ -72,6 +74,10 @@ enum Verb {
     Status(local::AskArgs),
     /// Ask the running node whom it knows
     Peers(local::AskArgs),
+    /// Print a ticket with which somebody else can join
+    Invite(invite::InviteArgs),
+    /// Write the file of a network of one's own
+    Network(network::NetworkArgs),
     /// Look at run specs
     Spec(spec::SpecArgs),
     /// Print a completion script for a shell
@@ -107,6 +113,8 @@ fn dispatch(verb: Verb) -> Result<(), CliError> {
         Verb::Id(args) => id::command(&args),
         Verb::Status(args) => status::command(&args),
         Verb::Peers(args) => peers::command(&args),
+        Verb::Invite(args) => invite::command(&args),
+        Verb::Network(args) => network::command(&args),
         Verb::Spec(args) => spec::command(&args),
         Verb::Completions(args) => completions::command(&args),
     }

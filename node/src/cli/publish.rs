@@ -37,7 +37,7 @@ pub(super) fn command(args: &PublishArgs) -> Result<(), CliError> {
         return Err(CliError::NoNode(dir));
     }
     let (data, take_part) = (args.data.clone(), !args.only_offer);
-    let order = JoinOrder { spec: Some(text.clone()), offer: true, take_part, data: data.clone(), run: None };
+    let order = JoinOrder { spec: Some(text.clone()), offer: true, take_part, data: data.clone(), ..JoinOrder::default() };
     let told = Local::find(&dir).map(|node| node.post::<JoinedRun>(RUNS_PATH, &order));
     let (joined, now) = match told {
         Some(Ok(joined)) => (joined, true),

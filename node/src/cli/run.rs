@@ -10,6 +10,10 @@ use crate::config::{Config, Place, Settings};
 use crate::identity::KEY_FILE;
 use crate::run::{RunOrder, Wanted};
 
+/// What libp2p says of every failed test of an address and every empty table is no news to a person; a
+/// `log` setting that names a target beats this.
+const QUIET: &str = "libp2p_autonat=error,libp2p_kad=error,libp2p_swarm=warn";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// A run spec to train by; may be repeated [default: the runs that this node was in before, or the
@@ -87,7 +91,7 @@ fn prepare(config: &Config) -> Result<(), CliError> {
     }
     // Only the first logger of a process counts, and a test may have set one.
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(config.log()))
+        .with_env_filter(EnvFilter::new(format!("{QUIET},{}", config.log())))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::error::{ConfigError, Origin};
 use super::values::{DataSettings, DataSource, Shard};
 use super::{CONFIG_BYTES_MAX, Config};
-use crate::networks::Network;
+use crate::networks::{NETWORK_FILE, Network};
 use crate::swarm::NetworkName;
 
 /// Where a node's files lie: what the verbs need that ask or prepare a node.
@@ -201,16 +201,20 @@ pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> 
     let layers = Layers { flags, file };
     let text = |default: &str| default.to_owned();
     let listen = LISTEN.map(str::to_owned).to_vec();
+    // A node that joined a network once belongs to it from then on.
+    let joined = data_dir.join(NETWORK_FILE);
+    let belongs = if joined.exists() { joined.display().to_string() } else { text("local") };
     let network = layers.take(
         "network",
         |s| &s.network,
-        text("local"),
+        belongs,
         NETWORK_EXPECTED,
         |name| (Network::is_file(name) || NetworkName::new(name).is_ok()).then(|| name.clone()),
     )?;
     Ok(Config {
         data_dir,
         network: Network::load(&network)?,
+        ticket: Vec::new(),
         listen: layers.take("listen", |s| &s.listen, listen, LISTEN_EXPECTED, |list| addresses(list, 1..=16, is_listen))?,
         external: layers.take(
             "external",

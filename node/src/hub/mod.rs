@@ -32,7 +32,9 @@ pub use survey::{Found, SURVEY_PEERS_MAX};
 
 use crate::api::PlaceStatus;
 use crate::catalogue::Shelf;
-use crate::swarm::{ByteCounts, GossipTicket, Key, Network, NetworkConfig, NetworkError, NetworkEvent, RequestTicket, Verdict};
+use crate::swarm::{
+    ByteCounts, GossipTicket, Key, Network, NetworkConfig, NetworkError, NetworkEvent, RequestTicket, Verdict, Way,
+};
 use survey::Surveys;
 
 /// How often what all runs share is told anew: as often as a status is.
@@ -55,7 +57,7 @@ pub(crate) enum Command {
     Ban { peer: NodeId, time: Duration },
     Leave { run: RunId },
     Join { run: RunId, line: oneshot::Sender<Result<Line, NetworkError>> },
-    Call { addresses: Vec<Multiaddr>, long_known: Vec<NodeId> },
+    Call { way: Way, addresses: Vec<Multiaddr>, long_known: Vec<NodeId> },
     Shelve { shelf: Shelf },
     Survey { key: Key, question: Vec<u8>, answer_bytes_max: usize, found: mpsc::Sender<Found> },
 }
@@ -138,7 +140,7 @@ impl Hub {
 
     /// Calls these addresses of an earlier life, too, and keeps places for peers known long.
     pub fn call(&mut self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
-        self.network.call(addresses, long_known);
+        self.network.call(Way::Remembered, addresses, long_known);
     }
 
     /// Serves all runs until there is neither line nor handle.
@@ -187,7 +189,7 @@ impl Hub {
                 // Who asked may be gone; the line then says goodbye by itself.
                 let _ = line.send(self.join(run));
             }
-            Command::Call { addresses, long_known } => self.network.call(addresses, long_known),
+            Command::Call { way, addresses, long_known } => self.network.call(way, addresses, long_known),
             Command::Shelve { shelf } => {
                 self.network.offer(!shelf.is_empty());
                 self.shelf = shelf;
@@ -300,8 +302,8 @@ impl HubHandle {
     ///
     /// # Errors
     /// [`HubGone`].
-    pub async fn call(&self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) -> Result<(), HubGone> {
-        self.commands.send(Command::Call { addresses, long_known }).await.map_err(|_| HubGone)
+    pub async fn call(&self, way: Way, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) -> Result<(), HubGone> {
+        self.commands.send(Command::Call { way, addresses, long_known }).await.map_err(|_| HubGone)
     }
 
     /// What strangers are answered who ask about runs, from now on.

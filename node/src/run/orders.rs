@@ -13,6 +13,8 @@ use crate::api::{JoinOrder, JoinedRun, ListedRun, Order, Refusal};
 use crate::catalogue::{self, Entry, Offer};
 use crate::hub::HubHandle;
 use crate::runs::{Runs, RunsError};
+use crate::swarm::Way;
+use crate::ticket::ADDRESSES_MAX;
 
 /// How long the network is asked which runs it has. Guess: a person waits for it.
 pub(crate) const LIST_WITHIN: Duration = Duration::from_secs(4);
@@ -32,6 +34,12 @@ pub(super) async fn carry_out(runs: &mut Runs, hub: &HubHandle, again: &mpsc::Se
             });
         }
         Order::Join(mut order, back) => {
+            let told = std::mem::take(&mut order.addresses);
+            let addresses: Vec<_> = told.iter().take(ADDRESSES_MAX).filter_map(|text| text.parse().ok()).collect();
+            if !addresses.is_empty() && hub.call(Way::Ticket, addresses, Vec::new()).await.is_err() {
+                // The node is stopping; dropping the way back says so.
+                return;
+            }
             if order.spec.is_none() {
                 let named = order.run.as_deref().and_then(run_id);
                 order.spec = named.and_then(|run| runs.text_of(&run));

@@ -28,7 +28,7 @@ use crate::hub::{HubGone, HubHandle};
 use crate::identity::Identity;
 use crate::learner::Final;
 use crate::start::{RunPlan, StartError, prepare};
-use crate::swarm::NetworkError;
+use crate::swarm::{NetworkError, Way};
 
 /// How long a node looks around before it starts alone. Guess: bootstrap, a Kademlia query and the
 /// gossip subscription take under a second on loopback and a few over the internet.
@@ -136,7 +136,7 @@ impl Runs {
         let source = self.config.data().with(&own)?.with(data)?;
         let base = self.plan(spec.clone(), record);
         let (prepared, model_bytes) = tokio::task::spawn_blocking(move || open(base, &source)).await??;
-        self.hub.call(prepared.remembered().to_vec(), prepared.long_known().to_vec()).await?;
+        self.hub.call(Way::Remembered, prepared.remembered().to_vec(), prepared.long_known().to_vec()).await?;
         let line = self.hub.join(run).await?;
         self.memory.join(&spec, text, data)?;
         let (status, watched) = watch::channel(Snapshot::default());

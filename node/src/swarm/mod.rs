@@ -432,14 +432,14 @@ impl Network {
         self.looking.insert(query, (key, true));
     }
 
-    /// Calls these addresses of an earlier life, too, at the next tick and whenever no connection leads to
-    /// them; from now on outgoing places are kept for `long_known`.
-    pub fn call(&mut self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
+    /// Calls these addresses, too, at the next tick and whenever no connection leads to them; `way` is
+    /// where they come from. From now on outgoing places are kept for `long_known`.
+    pub fn call(&mut self, way: Way, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
         let room = BOOTSTRAP_MAX.saturating_sub(self.config.bootstrap.len());
         let new: Vec<_> = addresses.into_iter().filter(|address| !self.config.bootstrap.contains(address)).take(room).collect();
         self.config.bootstrap.extend(new.iter().cloned());
         self.swarm.behaviour_mut().gate.know_long(&long_known);
-        self.place.remember(new, long_known);
+        self.place.remember(way, new, long_known);
         self.discovery.hurry(Instant::now());
         self.set_alarm();
     }

@@ -186,8 +186,8 @@ impl Place {
     }
 
     /// Notes addresses of an earlier life that the network did not start with.
-    pub(super) fn remember(&mut self, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
-        self.ways.note_addresses(Way::Remembered, &addresses);
+    pub(super) fn remember(&mut self, way: Way, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
+        self.ways.note_addresses(way, &addresses);
         for address in &addresses {
             self.near.learn(address);
         }
@@ -444,11 +444,9 @@ impl Network {
     pub(super) fn on_reach_behaviour(&mut self, event: BehaviourEvent, now: Instant) {
         match event {
             BehaviourEvent::Rendezvous(event) => self.on_rendezvous(event, now),
-            BehaviourEvent::Autonat(autonat::v2::client::Event { tested_addr, result, .. }) => {
-                if let Err(error) = result {
-                    tracing::debug!(address = %tested_addr, %error, "cannot be reached there");
-                    self.place.proofs.failed = true;
-                }
+            BehaviourEvent::Autonat(autonat::v2::client::Event { tested_addr, result: Err(error), .. }) => {
+                tracing::debug!(address = %tested_addr, %error, "cannot be reached there");
+                self.place.proofs.failed = true;
             }
             BehaviourEvent::Upnp(upnp::Event::NewExternalAddr { external_addr, .. }) => {
                 self.place.proofs.mapped.insert(external_addr);
