@@ -22,9 +22,12 @@ use credit::{Credit, Strangers};
 
 /// Peers in a view. At some 200 bytes each this is 50 KB; sampling needs far fewer. Guess.
 pub const PEERS_MAX: usize = 256;
-/// Announces of one author within one period. A round lasts a tenth of a period at least; three times
-/// that leaves room for clocks and for gossip that comes in a rush.
-const ANNOUNCES_MAX: u8 = 32;
+/// Announces of one author that each period allows. A round lasts a tenth of a period at least; three times
+/// that leaves room for clocks.
+const ANNOUNCES_A_PERIOD: u8 = 32;
+/// Announces of one author beyond what periods have allowed since. What waited while a connection was
+/// replaced comes at once: as much as a gossip queue holds (64) beside a period's own.
+const ANNOUNCES_MAX: u8 = 96;
 /// Peers whose rounds are needed before their median is followed (ALGORITHM, step 6).
 const MEDIAN_LEAST: usize = 3;
 
@@ -150,8 +153,11 @@ impl View {
                 return Err(Reject::Replayed);
             }
         }
-        if now.since(seen.counted_since) >= period {
-            (seen.counted_since, seen.announces) = (now, 0);
+        let periods = now.since(seen.counted_since).0 / period.0.max(1);
+        if periods > 0 {
+            let allowed = periods.saturating_mul(ANNOUNCES_A_PERIOD.into());
+            seen.announces = seen.announces.saturating_sub(u8::try_from(allowed).unwrap_or(u8::MAX));
+            seen.counted_since = now;
         }
         if seen.announces >= ANNOUNCES_MAX {
             return Err(Reject::Flood);
@@ -376,12 +382,16 @@ mod tests {
         let two_faced = Announce { digest: Digest::of(b"other"), ..announce(node(1), 5, 7) };
         assert_eq!(view.note(now, &two_faced), Err(Reject::Equivocation));
         assert_eq!(view.note(now, &announce(node(0), 5, 7)), Err(Reject::Echo));
-        for seq in 8..39 {
+        let most = 7 + u64::from(ANNOUNCES_MAX);
+        for seq in 8..most {
             assert_eq!(view.note(now, &announce(node(1), 5, seq)), Ok(()));
         }
-        assert_eq!(view.note(now, &announce(node(1), 5, 39)), Err(Reject::Flood));
+        assert_eq!(view.note(now, &announce(node(1), 5, most)), Err(Reject::Flood));
         let later = now + Span::from_secs(1);
-        assert_eq!(view.note(later, &announce(node(1), 6, 40)), Ok(()), "a new period, a new allowance");
+        for seq in most..most + u64::from(ANNOUNCES_A_PERIOD) {
+            assert_eq!(view.note(later, &announce(node(1), 6, seq)), Ok(()), "a new period, a new allowance");
+        }
+        assert_eq!(view.note(later, &announce(node(1), 6, 1_000)), Err(Reject::Flood), "and no more than one");
     }
 
     #[test]
