@@ -359,6 +359,16 @@ mod tests {
         (0..SKETCH).map(|i| if i % 16 == usize::from(number) { 1.0 } else { 0.0 }).collect()
     }
 
+    #[test]
+    fn what_donors_say_is_bounded() {
+        let of = |peer, level| TrustRecord { peer: NodeId([peer; 32]), levels: [level; BLOCK_COUNT_MAX] };
+        let donor = vec![of(1, 1e30), of(2, -1e30), of(3, f32::NAN)];
+        let mut joiner = TrustTable::new(id(9), 1);
+        joiner.import(&[donor.clone(), donor.clone(), donor]);
+        let levels: Vec<_> = joiner.senders.iter().map(|(peer, track)| (peer.0[0], track.level[0])).collect();
+        assert_eq!(levels, [(1, LEVEL.1), (2, LEVEL.0)], "and nothing is kept of who was named with nonsense");
+    }
+
     proptest! {
         #[test]
         fn no_input_makes_trust_anything_but_a_share(

@@ -6,7 +6,7 @@ use shoal_protocol::peer::{Input, ReplyId, Verdict};
 use shoal_protocol::reject::Reject;
 use shoal_protocol::seal::{SEALED_BYTES, Scope, node_id, seal};
 use shoal_protocol::time::Span;
-use shoal_protocol::wire::{Announce, GOSSIP_BYTES_MAX, Request};
+use shoal_protocol::wire::{Announce, GOSSIP_BYTES_MAX, Request, Response};
 
 use super::{Wire, node_key, spec};
 
@@ -45,9 +45,13 @@ impl Setting {
     }
 
     fn gossip(&mut self, frame: Vec<u8>) -> Verdict {
+        self.gossip_from(self.liar, frame)
+    }
+
+    fn gossip_from(&mut self, from: NodeId, frame: Vec<u8>) -> Verdict {
         let ticket = self.wire.ticket();
         let news = self.wire.open(self.victim, &frame);
-        self.wire.give(self.victim, Input::Gossip { ticket, from: self.liar, news });
+        self.wire.give(self.victim, Input::Gossip { ticket, from, news });
         *self.wire.hosts[&self.victim].verdicts.last().expect("every message gets a verdict")
     }
 
@@ -139,8 +143,14 @@ fn an_equivocation_bans_its_author_at_once() {
     assert_eq!(setting.gossip(setting.frame(&other)), Verdict::Ignore);
     assert_eq!(setting.count(Reject::Equivocation), 1);
     assert!(setting.wire.hosts[&setting.victim].bans.contains(&setting.liar));
-    assert_eq!(setting.gossip(setting.frame(&setting.announce(6))), Verdict::Ignore);
+    // A ban holds for what somebody else passes on of the banned, and for what the banned pass on.
+    let (other, scope) = (node_key(8), Scope::new("test", setting.run));
+    let from_other = seal(&other, &scope, &Announce { author: node_id(&other), ..setting.announce(7) });
+    assert_eq!(setting.gossip_from(node_id(&other), setting.frame(&setting.announce(6))), Verdict::Ignore);
     assert_eq!(setting.count(Reject::Banned), 1);
+    assert_eq!(setting.gossip(from_other.clone()), Verdict::Ignore);
+    assert_eq!(setting.count(Reject::Banned), 2);
+    assert_eq!(setting.gossip_from(node_id(&other), from_other), Verdict::Accept, "it has done nothing");
     setting.trains_on();
 }
 
@@ -156,6 +166,29 @@ fn a_body_that_does_not_decode_speaks_against_its_author() {
     }
     assert!(setting.wire.hosts[&setting.victim].bans.contains(&setting.liar), "three of them ban");
     setting.trains_on();
+}
+
+/// The announce is good and names a good body; what comes when it is asked for is something else.
+#[test]
+fn a_pulled_body_must_be_the_one_that_was_announced() {
+    let cases = [
+        ("another", body(9)),
+        ("a longer", [&body(1)[..], b"x"].concat()),
+        ("a shorter", body(1)[1..].to_vec()),
+        ("none", vec![]),
+    ];
+    for (name, other) in cases {
+        let mut setting = setting();
+        setting.wire.scripted.insert(setting.liar, Response::Body(other.clone()).encode());
+        let announce = setting.announce(1);
+        assert_eq!(setting.gossip(setting.frame(&announce)), Verdict::Accept, "{name}");
+        let victim = setting.victim;
+        setting.wire.run_until(Span::from_secs(5), |wire| wire.hosts[&victim].peer.rejects().of(Reject::BodyDigest) > 0);
+        setting.trains_on();
+        let host = &setting.wire.hosts[&victim];
+        assert!(!host.bodies.contains_key(&Digest::of(&other)), "{name} body got as far as the desk");
+        assert!(host.applied.iter().all(|(_, _, digests)| !digests.contains(&announce.digest)), "{name} body was mixed");
+    }
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub struct Wire {
     queue: BTreeMap<(Time, u64), Event>,
     pub hosts: BTreeMap<NodeId, Host>,
     pub replies: BTreeMap<ReplyId, (NodeId, shoal_protocol::fetch::AskId)>,
+    /// What those answer to everything who run no machine.
+    pub scripted: BTreeMap<NodeId, Vec<u8>>,
     /// Gossip from these is lost.
     pub muted: BTreeSet<NodeId>,
     tickets: u64,
@@ -207,7 +209,8 @@ impl Wire {
             Output::Verdict { verdict, .. } => host.verdicts.push(verdict),
             Output::Ask { ask, peer, request, bytes_max, .. } => {
                 if !self.hosts.contains_key(&peer) {
-                    return self.after(LATENCY, me, Input::Answer { ask, result: Err(AskFailure::Unreachable) });
+                    let result = self.scripted.get(&peer).cloned().ok_or(AskFailure::Unreachable);
+                    return self.after(LATENCY, me, Input::Answer { ask, result });
                 }
                 assert!(bytes_max < 1 << 21);
                 self.tickets += 1;
