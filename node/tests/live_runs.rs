@@ -141,3 +141,41 @@ fn what_cannot_be_joined_is_said_in_one_sentence() {
     refused(&["join", &spec, "--data", "hamlet"], 1, "the data");
     refused(&["join", &spec, "--data", "photos"], 2, "`data` is \"photos\"");
 }
+
+/// A private network, one node in it, and somebody who has nothing but the ticket. A node that has the
+/// network's name and the address, but no secret, is not even spoken to.
+#[test]
+fn a_ticket_is_all_that_a_newcomer_needs_and_the_only_way_into_a_private_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spec, secret) = (spec(dir.path(), 5), dir.path().join("ours.toml"));
+    let secret = secret.to_str().unwrap();
+    assert!(shoal(&["network", "ours", "--private", "--out", secret]).status.success());
+    let mut first = node(dir.path(), 0, &["--run", &spec, "--network", secret]);
+    first.start();
+    let address = first.address();
+    let invited = json(&shoal(&["invite", "--json", "--data-dir", &first.dir, "--network", secret]));
+    let (ticket, run) = (invited["ticket"].as_str().unwrap(), invited["run"].as_str().unwrap());
+    assert_eq!((&invited["network"], &invited["private"]), (&"ours".into(), &true.into()));
+
+    let outside = dir.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let mut stranger = node(&outside, 1, &["--run", &spec, "--network", "ours", "--bootstrap", &address]);
+    stranger.start();
+    let mut second = node(dir.path(), 1, &[]);
+    // Joining makes a node where there is none.
+    std::fs::remove_dir_all(&second.dir).unwrap();
+    second.start_as(&["join", ticket]);
+    for node in [&mut first, &mut second] {
+        node.until("both train", |status| trains_with_one(status, run, 3));
+    }
+    let noted = Path::new(&second.dir).join("network.toml");
+    assert!(std::fs::read_to_string(noted).unwrap().contains("secret"), "it belongs to that network from now on");
+    assert_eq!(stranger.status().unwrap()["connected"], 0, "without the secret there is nobody");
+
+    let elsewhere = shoal(&["join", "testnet", "--data-dir", &second.dir]);
+    let said = String::from_utf8(elsewhere.stderr).unwrap();
+    assert!(elsewhere.status.code() == Some(2) && said.contains("belongs to the network ours"), "{said}");
+    let cut = shoal(&["join", &ticket[..ticket.len() - 9], "--data-dir", &second.dir]);
+    let said = String::from_utf8(cut.stderr).unwrap();
+    assert!(cut.status.code() == Some(2) && said.contains("cut"), "{said}");
+}
