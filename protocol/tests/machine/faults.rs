@@ -191,6 +191,23 @@ fn a_pulled_body_must_be_the_one_that_was_announced() {
     }
 }
 
+/// The digest is that of the body that comes, but its length was announced as another: bounds were checked
+/// against that other length.
+#[test]
+fn a_pulled_body_must_have_the_length_that_was_announced() {
+    for off in [-1_i32, 1] {
+        let mut setting = setting();
+        setting.wire.scripted.insert(setting.liar, Response::Body(body(1)).encode());
+        let good = setting.announce(1);
+        let announce = Announce { body_bytes: good.body_bytes.saturating_add_signed(off), ..good };
+        assert_eq!(setting.gossip(setting.frame(&announce)), Verdict::Accept);
+        let victim = setting.victim;
+        setting.wire.run_until(Span::from_secs(5), |wire| wire.hosts[&victim].peer.rejects().of(Reject::BodyDigest) > 0);
+        setting.trains_on();
+        assert!(!setting.wire.hosts[&victim].bodies.contains_key(&announce.digest), "{off}");
+    }
+}
+
 #[test]
 fn bad_requests_are_answered_with_nothing() {
     let setting = setting();
