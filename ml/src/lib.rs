@@ -10,6 +10,7 @@
 //! not computed here, but for the initial weights and the ways to divide data, which are the same
 //! everywhere by construction. burn does the tensors' work and does not show in this interface.
 
+mod asset;
 pub mod data;
 mod device;
 mod eval;
@@ -26,6 +27,7 @@ mod seed;
 mod task;
 mod train;
 
+pub use asset::{ASSET_BYTES_MAX, AssetError, Assets, Digest, DigestError};
 pub use data::{DataError, Dataset, Passage, Schema, Source, Split, Vocabulary};
 pub use device::{Device, DeviceError};
 pub use eval::{EvalError, Metrics, evaluate};
