@@ -8,7 +8,8 @@
 //!
 //! Nothing here knows that strangers train the same model. What peers must agree on bit for bit is
 //! not computed here, but for the initial weights and the ways to divide data, which are the same
-//! everywhere by construction. burn does the tensors' work and does not show in this interface.
+//! everywhere by construction. burn does the tensors' work; it shows only to who writes a
+//! [`Model`] of their own and [registers](model::register) it.
 
 mod asset;
 pub mod data;
@@ -17,7 +18,7 @@ mod eval;
 mod flat;
 mod layout;
 mod loss;
-mod model;
+pub mod model;
 mod optimizer;
 mod order;
 mod partition;
@@ -27,14 +28,17 @@ mod seed;
 mod task;
 mod train;
 
+pub use burn;
+
 pub use asset::{ASSET_BYTES_MAX, AssetError, Assets, Digest, DigestError};
 pub use data::{DataError, Dataset, Passage, Schema, Source, Split, Vocabulary};
 pub use device::{Device, DeviceError};
 pub use eval::{EvalError, Metrics, evaluate};
 pub use flat::WeightsError;
 pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};
-pub use model::{Gpt, Mlp, ModelSpec};
+pub use model::{Gpt, Mlp, Model, ModelSpec};
 pub use optimizer::{AdamW, OptimizerSpec, Rule};
 pub use partition::{Partition, PartitionError};
-pub use task::{Task, TaskError};
+pub use section::Section;
+pub use task::{Task, TaskError, TaskSpec};
 pub use train::{StateError, TrainError, TrainReport, Trainer};
