@@ -11,6 +11,8 @@
 //! Nothing at a place depends on a later one. Both matrices that write into the residual stream start
 //! at zero (the embedding alone speaks at first), the others uniform with variance `1 / rows`.
 
+mod cache;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Tensor, TensorData};
 
+pub(crate) use self::cache::Cache;
 use super::{Kind, Model, Reads};
 use crate::layout::TensorSpec;
 use crate::section::Section;

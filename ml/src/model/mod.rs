@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+pub(crate) use gpt::Cache;
 pub use gpt::Gpt;
 pub use mlp::Mlp;
 pub use registry::{Kind, ParseModel, Reads, RegisterError, register};
