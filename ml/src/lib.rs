@@ -44,7 +44,7 @@ pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};
 pub use model::{Gpt, Mlp, Model, ModelSpec};
 pub use optimizer::{AdamW, OptimizerSpec, Rule};
 pub use partition::{Partition, PartitionError};
-pub use predict::{PredictError, Predictor};
+pub use predict::{PredictError, Predictor, probabilities};
 pub use section::Section;
 pub use task::{Task, TaskError, TaskSpec};
 pub use train::{StateError, TrainError, TrainReport, Trainer};

@@ -16,6 +16,7 @@ pub mod relaying;
 pub mod report;
 pub mod run;
 pub mod runs;
+pub mod serve;
 pub mod start;
 pub mod store;
 pub mod swarm;

@@ -26,6 +26,7 @@ use crate::driver::{Driver, Parts, Progress, Recording, RecordingError};
 use crate::hub::{Hub, Line};
 use crate::identity::Identity;
 use crate::learner::{Checkpoint, DeskParts, Learner, SharedStore, TrainerParts};
+use crate::serve::{ServedRun, ServedWeights};
 use crate::store::{Store, StoreError};
 use crate::swarm::{NetworkConfig, NetworkError, NetworkName};
 
@@ -118,6 +119,7 @@ pub struct Prepared {
     store: SharedStore,
     remembered: Vec<Multiaddr>,
     long_known: Vec<NodeId>,
+    weights: watch::Receiver<Option<Arc<ServedWeights>>>,
 }
 
 /// Starts a node of one run: a hub and a driver, of which nothing runs yet but threads, which wait.
@@ -182,6 +184,7 @@ pub fn prepare(plan: RunPlan) -> Result<Prepared, StartError> {
         spec: plan.spec,
     };
     let recording = plan.record.map(|path| Recording::start(&path, &machine, restored.resume)).transpose()?;
+    let (served, weights) = watch::channel(None);
     let desk = DeskParts {
         desk: Desk::new(restored.replica, samples),
         trainer_state: restored.trainer_state,
@@ -189,9 +192,10 @@ pub fn prepare(plan: RunPlan) -> Result<Prepared, StartError> {
         round: restored.resume.map_or(0, |resume| resume.round),
         inline_bytes_max: plan.inline_bytes_max,
         evaluate_every: plan.evaluate_every,
+        served,
     };
     let trainer = TrainerParts { trainer, task, test: plan.test, device: plan.device };
-    Ok(Prepared { machine, resume: restored.resume, recording, desk, trainer, store, remembered, long_known })
+    Ok(Prepared { machine, resume: restored.resume, recording, desk, trainer, store, remembered, long_known, weights })
 }
 
 impl Prepared {
@@ -199,6 +203,12 @@ impl Prepared {
     #[must_use]
     pub fn run(&self) -> RunId {
         self.machine.spec.run_id()
+    }
+
+    /// The run as it is served, with this status. Without one nothing is put out to answer with.
+    #[must_use]
+    pub fn served(&self, status: watch::Receiver<Snapshot>) -> ServedRun {
+        ServedRun::new(&self.machine.spec, self.trainer.task.clone(), self.weights.clone(), status)
     }
 
     /// Where peers of the run were before.

@@ -6,12 +6,15 @@ use tokio::sync::watch;
 
 use super::status::{NodeState, NodeStatus, PeerStatus, RunStatus, Snapshot};
 use crate::hub::HubHandle;
+use crate::serve::ServedRun;
 
 /// Who there is to ask.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     /// The last words of the runs that the node is in, in the order in which they were joined.
     pub members: Vec<watch::Receiver<Snapshot>>,
+    /// The runs that questions are answered for, in the same order.
+    pub served: Vec<ServedRun>,
     /// Ids and names of the runs that it only offers.
     pub offered: Vec<(String, String)>,
     /// What is known of a node that is in no run.

@@ -1,7 +1,8 @@
 //! The desk thread: the replica and all that is quick, order by order.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use shoal_protocol::desk::Desk;
 use shoal_protocol::id::Digest;
@@ -10,10 +11,15 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::trainer::{Done, Task};
 use super::{Checkpoint, Final, Mixed, Order, Report, SharedStore, lock};
+use crate::serve::{ServedSender, ServedWeights};
 
 /// Least time between two checkpoints: each is a synchronous write. Guess: what one may lose of a
 /// run of very short rounds; where a round takes longer, every round is saved.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
+
+/// Least time between two sets of weights that are put out to answer with: each is a copy. Nobody who
+/// asks sees a difference of a second (a guess), and a round of a large model takes longer.
+const SERVE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the desk thread starts with.
 #[derive(Debug)]
@@ -30,6 +36,8 @@ pub struct DeskParts {
     pub inline_bytes_max: usize,
     /// Try the weights on the test set after every so-many-th round; 0 for never.
     pub evaluate_every: u64,
+    /// Where weights to answer with are put out, as long as somebody may ask.
+    pub served: ServedSender,
 }
 
 struct Thread<'a> {
@@ -38,6 +46,7 @@ struct Thread<'a> {
     reports: &'a UnboundedSender<Report>,
     training: Option<Training>,
     saved_at: Option<Instant>,
+    served_at: Option<Instant>,
     dirty: bool,
     loss: Option<f64>,
     steps: u64,
@@ -53,7 +62,12 @@ struct Training {
 
 /// Works until [`Order::Stop`].
 pub(super) fn run(parts: DeskParts, orders: &Receiver<Order>, tasks: &Sender<Task>, reports: &UnboundedSender<Report>) {
-    let mut thread = Thread { parts, tasks, reports, training: None, saved_at: None, dirty: false, loss: None, steps: 0 };
+    let (saved_at, served_at) = (None, None);
+    let mut thread = Thread { parts, tasks, reports, training: None, saved_at, served_at, dirty: false, loss: None, steps: 0 };
+    // Weights that were never mixed know nothing.
+    if thread.parts.round > 0 {
+        thread.put_out(thread.parts.round);
+    }
     while let Ok(order) = orders.recv() {
         if matches!(order, Order::Stop) {
             break;
@@ -157,8 +171,20 @@ impl Thread<'_> {
         if self.parts.evaluate_every > 0 && mixed.round.is_multiple_of(self.parts.evaluate_every) {
             let _ = self.tasks.send(Task::Evaluate { round: mixed.round, weights: replica.averaged().to_vec() });
         }
+        let round_done = mixed.round;
         self.report(Report::Mixed(mixed));
         self.report(Report::Input(Input::Applied { round, slice_rms: replica.slice_rms(), update_rms: applied.update_rms }));
+        self.put_out(round_done);
+    }
+
+    /// Puts the average out, so that questions are answered with it from now on.
+    fn put_out(&mut self, round: u64) {
+        if self.parts.served.is_closed() || self.served_at.is_some_and(|at| at.elapsed() < SERVE_EVERY) {
+            return;
+        }
+        self.served_at = Some(Instant::now());
+        let weights = self.parts.desk.replica().averaged().to_vec();
+        self.parts.served.send_replace(Some(Arc::new(ServedWeights { round, weights, at: SystemTime::now() })));
     }
 
     fn save(&mut self) {

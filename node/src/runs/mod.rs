@@ -27,6 +27,7 @@ use crate::driver::DriverError;
 use crate::hub::{HubGone, HubHandle};
 use crate::identity::Identity;
 use crate::learner::Final;
+use crate::serve::ServedRun;
 use crate::start::{RunPlan, StartError, prepare};
 use crate::swarm::{NetworkError, Way};
 
@@ -84,6 +85,7 @@ pub enum RunsError {
 struct Member {
     item: ShelfItem,
     status: watch::Receiver<Snapshot>,
+    served: ServedRun,
 }
 
 /// All runs of this node.
@@ -140,12 +142,13 @@ impl Runs {
         let line = self.hub.join(run).await?;
         self.memory.join(&spec, text, data)?;
         let (status, watched) = watch::channel(Snapshot::default());
+        let served = prepared.served(watched.clone());
         let driver = prepared.drive(line, status, None)?;
         let stop = self.stop.clone();
         self.drivers.spawn(async move { (run, driver.run(stop).await) });
         let status = Some(watched.clone());
         let item = ShelfItem { run, name: spec.name().to_owned(), model_bytes, spec: text.into(), status };
-        self.members.insert(run, Member { item, status: watched });
+        self.members.insert(run, Member { item, status: watched, served });
         self.order.retain(|other| *other != run);
         self.order.push(run);
         self.tell().await?;
@@ -227,6 +230,7 @@ impl Runs {
     async fn tell(&self) -> Result<(), HubGone> {
         self.roster.send_modify(|roster| {
             roster.members = self.in_order().map(|member| member.status.clone()).collect();
+            roster.served = self.in_order().map(|member| member.served.clone()).collect();
             roster.offered = self.only_offered().map(|item| (item.run.to_string(), item.name.clone())).collect();
         });
         self.hub.shelve(self.shelf()).await
