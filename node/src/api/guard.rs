@@ -1,5 +1,5 @@
 //! Who may ask: requests that name a loopback address of ours, and that no web page sent. Who may give
-//! orders: those who carry the token besides.
+//! orders and question models: those who carry the token besides.
 //!
 //! A page can make a browser on this machine connect to 127.0.0.1, even under a name of its own
 //! (DNS rebinding). The browser then says that name in `Host`, and the page's own in `Origin`.
@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::answers::Failure;
 use super::token::Token;
 
 /// Goes with every answer, so that none can be turned into a page that does something.
@@ -45,7 +46,7 @@ pub async fn authorize(State(token): State<Token>, request: Request, next: Next)
     if ours {
         return next.run(request).await;
     }
-    (StatusCode::UNAUTHORIZED, "orders carry the token that lies in the data directory\n").into_response()
+    Failure::no_token().into_response()
 }
 
 fn refusal(request: &Request, port: u16) -> Option<(StatusCode, &'static str)> {

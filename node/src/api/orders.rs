@@ -121,10 +121,20 @@ async fn give<T>(
     answer.await.unwrap_or_else(|_| Err(Refusal::stopping())).map(Json)
 }
 
+/// List the runs that the network offers
+#[utoipa::path(
+    get, path = "/v1/runs", tag = "node", security(("token" = [])),
+    responses((status = 200, description = "as `shoal runs --json` prints them; all but the id as peers report it")),
+)]
 pub(super) async fn list(State(orders): State<OrderSender>) -> Result<Json<Vec<ListedRun>>, Refusal> {
     give(&orders, Order::List).await
 }
 
+/// Join or offer a run
+#[utoipa::path(
+    post, path = "/v1/runs", tag = "node", security(("token" = [])),
+    responses((status = 200, description = "what it came to"), (status = 422, description = "why it was refused, and what to do")),
+)]
 pub(super) async fn join(State(orders): State<OrderSender>, Json(order): Json<JoinOrder>) -> Result<Json<JoinedRun>, Refusal> {
     give(&orders, |back| Order::Join(Box::new(order), back)).await
 }

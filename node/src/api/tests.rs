@@ -86,7 +86,7 @@ fn answer(order: Order) {
 }
 
 /// Sends these bytes and returns everything that comes back.
-async fn exchange(address: SocketAddr, request: &str) -> String {
+pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -95,11 +95,11 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
     answer
 }
 
-fn get(path: &str, headers: &str) -> String {
+pub(crate) fn get(path: &str, headers: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n")
 }
 
-fn body(answer: &str) -> &str {
+pub(crate) fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").map_or("", |parts| parts.1)
 }
 
