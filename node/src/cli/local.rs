@@ -88,6 +88,21 @@ impl Local {
         })
     }
 
+    /// A file of at most so many bytes that the node hands over to whoever has the token, with the status
+    /// of the answer; no bytes but with 200.
+    pub(super) fn file(&self, path: &str, bytes_max: u64) -> Result<(u16, Vec<u8>), CliError> {
+        let token = self.token()?;
+        let mut answer = self.send(ORDER_TIME_MAX, |agent, address| {
+            agent.get(format!("http://{address}{path}")).header("Authorization", token.header()).call()
+        })?;
+        let status = answer.status().as_u16();
+        if status != 200 {
+            return Ok((status, Vec::new()));
+        }
+        let file = answer.body_mut().with_config().limit(bytes_max).read_to_vec();
+        Ok((status, file.map_err(|error| self.bad(error.to_string()))?))
+    }
+
     /// A node that was killed leaves its token, too; only a missing one says that nobody runs.
     fn token(&self) -> Result<Token, CliError> {
         Token::read(&self.dir.join(TOKEN_FILE)).map_err(|error| match error.kind() {
@@ -96,11 +111,15 @@ impl Local {
         })
     }
 
-    fn call<T: DeserializeOwned>(
+    fn bad(&self, cause: String) -> CliError {
+        CliError::BadAnswer { address: self.address.to_string(), cause }
+    }
+
+    fn send(
         &self,
         time_max: Duration,
         send: impl FnOnce(&ureq::Agent, SocketAddr) -> Result<Response<Body>, ureq::Error>,
-    ) -> Result<T, CliError> {
+    ) -> Result<Response<Body>, CliError> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -108,22 +127,29 @@ impl Local {
             .timeout_global(Some(time_max))
             .build()
             .into();
-        let bad = |cause: String| CliError::BadAnswer { address: self.address.to_string(), cause };
-        let mut answer = match send(&agent, self.address) {
-            Ok(answer) => answer,
+        match send(&agent, self.address) {
+            Ok(answer) => Ok(answer),
             // The address file outlives a killed node; nobody listens there any more.
-            Err(ureq::Error::ConnectionFailed | ureq::Error::Io(_)) => return Err(CliError::NotRunning(self.dir.clone())),
-            Err(error) => return Err(bad(error.to_string())),
-        };
+            Err(ureq::Error::ConnectionFailed | ureq::Error::Io(_)) => Err(CliError::NotRunning(self.dir.clone())),
+            Err(error) => Err(self.bad(error.to_string())),
+        }
+    }
+
+    fn call<T: DeserializeOwned>(
+        &self,
+        time_max: Duration,
+        send: impl FnOnce(&ureq::Agent, SocketAddr) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<T, CliError> {
+        let mut answer = self.send(time_max, send)?;
         let status = answer.status();
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         match status.as_u16() {
-            200 => body.read_json().map_err(|error| bad(error.to_string())),
+            200 => body.read_json().map_err(|error| self.bad(error.to_string())),
             422 => match body.read_json::<Refusal>() {
                 Ok(refusal) => Err(CliError::Refused(refusal)),
-                Err(error) => Err(bad(error.to_string())),
+                Err(error) => Err(self.bad(error.to_string())),
             },
-            other => Err(bad(format!("http status: {other}"))),
+            other => Err(self.bad(format!("http status: {other}"))),
         }
     }
 }

@@ -7,14 +7,19 @@
 mod completions;
 mod demo;
 mod error;
+mod eval;
+mod export;
+mod generate;
 mod id;
 mod init;
 mod invite;
 mod join;
 mod local;
+mod model;
 mod network;
 mod new;
 mod peers;
+mod predict;
 mod print;
 mod publish;
 mod run;
@@ -66,6 +71,14 @@ enum Verb {
     New(new::NewArgs),
     /// Offer a run to the network
     Publish(publish::PublishArgs),
+    /// Tell examples apart with a run's model
+    Predict(predict::PredictArgs),
+    /// Continue a text with a run's model
+    Generate(Box<generate::GenerateArgs>),
+    /// Measure a run's model on data of one's own
+    Eval(eval::EvalArgs),
+    /// Write a run's model as a folder that loads without Shoal
+    Export(export::ExportArgs),
     /// Make a data directory: identity, configuration, an example run spec
     Init(init::InitArgs),
     /// Print who this node is
@@ -109,6 +122,10 @@ fn dispatch(verb: Verb) -> Result<(), CliError> {
         Verb::Runs(args) => runs::command(*args),
         Verb::New(args) => new::command(&args),
         Verb::Publish(args) => publish::command(&args),
+        Verb::Predict(args) => predict::command(&args),
+        Verb::Generate(args) => generate::command(&args),
+        Verb::Eval(args) => eval::command(&args),
+        Verb::Export(args) => export::command(&args),
         Verb::Init(args) => init::command(&args),
         Verb::Id(args) => id::command(&args),
         Verb::Status(args) => status::command(&args),

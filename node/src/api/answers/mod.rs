@@ -25,6 +25,7 @@ pub use self::predict::{PredictRequest, PredictedExample, Predictions};
 use super::News;
 use crate::serve::{Engine, ServedRun};
 
+pub(crate) use self::predict::flatten;
 pub(super) use self::words::ChatDelta;
 
 pub(super) use self::chat::__path_chat;

@@ -1,0 +1,190 @@
+//! `shoal predict`: what a run's model says of examples in files.
+//!
+//! A file is an image (PNG), a list of numbers as JSON, or rows of numbers as CSV, one example a row; of a
+//! run that learns a text it is a text, and the answer is what comes next.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use serde::Serialize;
+use shoal_ml::{Device, Generator, Predictor, Task};
+
+use super::CliError;
+use super::model::{Model, ModelArgs};
+use super::print::{self, columns, line, plain};
+use crate::api::{PredictedExample, flatten};
+use crate::serve::{Prediction, labels};
+
+/// Longest file, bytes: ten thousand images of 28 x 28 as text (a guess).
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PredictArgs {
+    /// Files with examples; `-` reads from stdin
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Print the logits of each example, a line each, and nothing else
+    #[arg(long)]
+    logits: bool,
+    /// How many of the likeliest answers to print
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    top: usize,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+enum PredictFailed {
+    #[error("{file} cannot be read: {error}")]
+    #[diagnostic(code(shoal::predict::unreadable), help("name a readable file of at most 64 MiB, or `-` for stdin"))]
+    Unreadable { file: String, error: io::Error },
+    #[error("{file}: {reason}")]
+    #[diagnostic(
+        code(shoal::predict::example),
+        help("an example is a PNG image, a JSON list of numbers, or a CSV row, as the run's models were trained on")
+    )]
+    Example { file: String, reason: String },
+    #[error("the model: {0}")]
+    #[diagnostic(code(shoal::predict::model), help("`shoal status` shows whether the run goes well"))]
+    Model(String),
+}
+
+/// One answer with where it comes from.
+#[derive(Serialize)]
+struct Answer {
+    file: String,
+    /// The example within the file, from 1.
+    example: usize,
+    #[serde(flatten)]
+    said: PredictedExample,
+}
+
+pub(super) fn command(args: &PredictArgs) -> Result<(), CliError> {
+    let model = args.model.load()?;
+    let mut answers = Vec::new();
+    for path in &args.files {
+        let file = path.display().to_string();
+        let bytes = read(path).map_err(|error| CliError::operation(PredictFailed::Unreadable { file: file.clone(), error }))?;
+        let said = predict(&model, &file, &bytes).map_err(CliError::operation)?;
+        for (example, prediction) in (1..).zip(said) {
+            let said = PredictedExample::of(prediction, |class| name_of(&model, class), args.logits);
+            answers.push(Answer { file: file.clone(), example, said });
+        }
+    }
+    if args.json {
+        return Ok(print::json(&answers)?);
+    }
+    if args.logits {
+        let numbers = |answer: &Answer| {
+            let logits = answer.said.logits.iter().flatten().map(|logit| logit.to_string());
+            logits.collect::<Vec<_>>().join(" ")
+        };
+        return Ok(answers.iter().try_for_each(|answer| line(&numbers(answer)))?);
+    }
+    Ok(line(&drawn(&model, &answers, args.top))?)
+}
+
+fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
+    let source: Box<dyn Read> = if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    let mut bytes = Vec::new();
+    source.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+fn predict(model: &Model, file: &str, bytes: &[u8]) -> Result<Vec<Prediction>, PredictFailed> {
+    let wrong = |reason: String| PredictFailed::Example { file: file.to_owned(), reason };
+    if model.task.vocabulary().is_some() {
+        let text = std::str::from_utf8(bytes).map_err(|_| wrong("this is no UTF-8 text".to_owned()))?;
+        let generator = Generator::new(&model.task, &model.weights, Device::Cpu);
+        let generator = generator.map_err(|error| PredictFailed::Model(error.to_string()))?;
+        let logits = generator.logits(text).map_err(|error| wrong(error.to_string()))?;
+        return Ok(vec![Prediction::of(&logits)]);
+    }
+    let inputs = examples(&model.task, bytes).map_err(wrong)?;
+    let predictor = Predictor::new(&model.task, &model.weights, Device::Cpu);
+    let predictor = predictor.map_err(|error| PredictFailed::Model(error.to_string()))?;
+    let logits = predictor.logits(&inputs).map_err(|error| wrong(error.to_string()))?;
+    Ok(logits.chunks_exact(model.task.classes()).map(Prediction::of).collect())
+}
+
+/// The numbers of a file's examples, one after the other.
+fn examples(task: &Task, bytes: &[u8]) -> Result<Vec<f32>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "this is neither a PNG image nor text".to_owned())?;
+    if text.trim_start().starts_with('[') {
+        let value = serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))?;
+        let mut numbers = Vec::new();
+        flatten(&value, &mut numbers).map_err(|what| format!("a list has numbers, not {what}"))?;
+        return Ok(numbers);
+    }
+    rows(text, task.inputs().iter().product())
+}
+
+/// Rows of so many numbers, separated by commas, semicolons or blanks; empty lines are passed over.
+fn rows(text: &str, each: usize) -> Result<Vec<f32>, String> {
+    let mut numbers = Vec::new();
+    for (row, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+        let before = numbers.len();
+        let separators = |c: char| matches!(c, ',' | ';') || c.is_whitespace();
+        for (column, cell) in (1..).zip(text.split(separators).filter(|cell| !cell.is_empty())) {
+            let number = cell.parse().ok().filter(|number: &f32| number.is_finite());
+            let quoted: String = cell.chars().take(40).collect();
+            numbers.push(number.ok_or_else(|| format!("row {row}, column {column}: {quoted:?} is no finite number"))?);
+        }
+        if numbers.len() - before != each {
+            return Err(format!("row {row} has {} numbers; an example has {each}", numbers.len() - before));
+        }
+    }
+    Ok(numbers)
+}
+
+/// What a class is called: by the spec, or of a text's model the characters themselves.
+fn name_of(model: &Model, class: usize) -> Option<String> {
+    match model.task.vocabulary() {
+        Some(vocabulary) => Some(shoal_ml::Tokens::decode(vocabulary, &[u32::try_from(class).ok()?])),
+        None => labels(model.spec.task()).get(class).cloned(),
+    }
+}
+
+fn drawn(model: &Model, answers: &[Answer], top: usize) -> String {
+    let mut rows = vec![["file", "example", "says", "probability"].map(str::to_owned).to_vec()];
+    for answer in answers {
+        let mut likeliest: Vec<(usize, f32)> = answer.said.probabilities.iter().copied().enumerate().collect();
+        likeliest.sort_by(|a, b| b.1.total_cmp(&a.1));
+        for (class, probability) in likeliest.into_iter().take(top.max(1)) {
+            let named = name_of(model, class).map_or_else(|| class.to_string(), |name| format!("{name:?}"));
+            rows.push(vec![plain(&answer.file), answer.example.to_string(), plain(&named), format!("{probability:.4}")]);
+        }
+    }
+    format!("{}\n\nby the weights of round {}", columns(&rows), model.round)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_from_rows_and_lists() {
+        let task = "kind = 'classify'\ninputs = [2]\nclasses = 2\nbatch = 1\nmodel = { kind = 'mlp', hidden = [] }
+            optimizer = { kind = 'sgd', rate = 1 }";
+        let task = Task::parse(&task.parse().unwrap()).unwrap();
+        for text in ["1,2\n3,4\n", "1; 2\r\n\r\n3; 4", "1 2\n 3\t4", "[[1, 2], [3, 4]]", " [1,2,3,4]"] {
+            assert_eq!(examples(&task, text.as_bytes()), Ok(vec![1.0, 2.0, 3.0, 4.0]), "{text}");
+        }
+        let table = [
+            ("1,2,3", "row 1 has 3 numbers; an example has 2"),
+            ("1,2\n1,x", "row 2, column 2: \"x\" is no finite number"),
+            ("1,inf", "row 1, column 2: \"inf\" is no finite number"),
+            ("[1, \"a\"]", "a list has numbers, not text"),
+        ];
+        for (text, reason) in table {
+            assert_eq!(examples(&task, text.as_bytes()), Err(reason.to_owned()));
+        }
+        assert!(examples(&task, b"[1,").unwrap_err().starts_with("this is no JSON: "));
+        assert_eq!(examples(&task, &[0xff]), Err("this is neither a PNG image nor text".to_owned()));
+    }
+}
