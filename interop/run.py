@@ -15,10 +15,10 @@ import traceback
 # The tree stays as it is.
 sys.dont_write_bytecode = True
 
-from cases import crowd, lan, nat, rendezvous, topic
+from cases import crowd, lan, nat, openai, rendezvous, topic
 from parts.bench import PLACE, TOP, Bench, Failed, Skipped
 
-GROUPS = {"topic": topic.CASES, "rendezvous": rendezvous.CASES, "lan": lan.CASES, "nat": nat.CASES}
+GROUPS = {"topic": topic.CASES, "rendezvous": rendezvous.CASES, "lan": lan.CASES, "nat": nat.CASES, "openai": openai.CASES}
 # Run only when named with --only: minutes of all cores.
 HEAVY = {"crowd": crowd.CASES}
 
