@@ -12,7 +12,7 @@
 //! | `transport`, `muxer`, `count` | how bytes travel, and how many |
 //! | `gate` | who is refused outright |
 //! | `behaviour` | how libp2p's protocols are set up |
-//! | `discovery` | when to look, whom to dial |
+//! | `discovery`, `pauses` | when to look, whom to dial |
 //! | `members`, `near` | who meets our protocols; what is dialled at all |
 //! | `reach`, `relays` | how others can reach us, and through whom |
 //! | `rendezvous` | meeting strangers in a public network |
@@ -34,6 +34,7 @@ mod gate;
 mod members;
 mod muxer;
 mod near;
+mod pauses;
 mod peers;
 mod reach;
 mod relays;

@@ -11,10 +11,11 @@
 //! members ask. Without an address that others can reach nothing is announced, because servers keep
 //! nothing then while the query still says that all is well.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
+
+use crate::swarm::pauses::Pauses;
 
 /// From one look to the next while members are few (RENDEZVOUS.md, trap 9).
 const LADDER_S: [u64; 5] = [5, 15, 60, 300, 900];
@@ -57,12 +58,6 @@ pub(in crate::swarm) struct Situation {
     pub(in crate::swarm) reachable: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Useless {
-    count: u32,
-    again_at: Instant,
-}
-
 /// When and whom.
 #[derive(Debug)]
 pub(in crate::swarm) struct Schedule {
@@ -76,7 +71,7 @@ pub(in crate::swarm) struct Schedule {
     announcing: bool,
     /// When the last announcement began.
     announced_at: Option<Instant>,
-    useless: HashMap<PeerId, Useless>,
+    useless: Pauses,
 }
 
 impl Schedule {
@@ -92,7 +87,7 @@ impl Schedule {
             announce_at: start,
             announcing: false,
             announced_at: None,
-            useless: HashMap::new(),
+            useless: Pauses::new(PAUSE, DOUBLINGS_MAX, USELESS_MAX),
         }
     }
 
@@ -164,26 +159,17 @@ impl Schedule {
         dialled: usize,
         now: Instant,
     ) -> Vec<PeerId> {
-        let may = |peer: &PeerId| self.useless.get(peer).is_none_or(|useless| useless.again_at <= now);
-        found.into_iter().filter(may).take(DIALS_MAX.saturating_sub(dialled)).collect()
+        found.into_iter().filter(|peer| self.useless.may(peer, now)).take(DIALS_MAX.saturating_sub(dialled)).collect()
     }
 
     /// This peer could not be dialled or is none of ours.
     pub(in crate::swarm) fn on_useless(&mut self, peer: PeerId, now: Instant) {
-        if !self.useless.contains_key(&peer)
-            && self.useless.len() >= USELESS_MAX
-            && let Some(first) = self.useless.iter().min_by_key(|(_, useless)| useless.again_at).map(|(peer, _)| *peer)
-        {
-            self.useless.remove(&first);
-        }
-        let useless = self.useless.entry(peer).or_insert(Useless { count: 0, again_at: now });
-        useless.again_at = now + PAUSE * (1 << useless.count);
-        useless.count = (useless.count + 1).min(DOUBLINGS_MAX);
+        self.useless.on_vain(peer, now);
     }
 
     /// This peer is a member.
     pub(in crate::swarm) fn on_useful(&mut self, peer: &PeerId) {
-        self.useless.remove(peer);
+        self.useless.forget(peer);
     }
 }
 
@@ -311,12 +297,8 @@ mod tests {
         for _ in 0..20 {
             schedule.on_useless(junk[0], now);
         }
-        assert!(schedule.useless[&junk[0]].again_at - now <= PAUSE * (1 << DOUBLINGS_MAX));
+        assert_eq!(schedule.candidates(junk[..1].to_vec(), 0, now + PAUSE * (1 << DOUBLINGS_MAX)), junk[..1]);
         schedule.on_useful(&junk[0]);
         assert_eq!(schedule.candidates(junk[..1].to_vec(), 0, now), junk[..1]);
-        for _ in 0..2 * USELESS_MAX {
-            schedule.on_useless(PeerId::random(), now);
-        }
-        assert_eq!(schedule.useless.len(), USELESS_MAX);
     }
 }
