@@ -1,7 +1,7 @@
 //! When to speak at the rendezvous, and whom found there to call. Decides only.
 //!
 //! ```text
-//!   start ──> bootstrap, look ──> look again after 5, 15, 60, 300, 900, 900 ... s while members are few
+//!   begin ──> bootstrap, look ──> look again after 5, 15, 60, 300, 900, 900 ... s while members are few
 //!                                 and once an hour while they are enough
 //!   an address is confirmed ──> announce ──> look (who announced meanwhile is there now)
 //!   another address         ──> announce, but no sooner than a minute after the last time
@@ -27,7 +27,8 @@ const ENOUGH: usize = 4;
 const BOOTSTRAP_EVERY: Duration = Duration::from_secs(1_800);
 /// Least time between two announcements: addresses come and go in the first seconds.
 const ANNOUNCE_GAP: Duration = Duration::from_secs(60);
-/// How long peers of an earlier life and given addresses are tried before a stranger's network is asked.
+/// How long peers of an earlier life and given addresses are tried before a stranger's network is asked
+/// (RENDEZVOUS.md, trap 9).
 const FRIENDS_FIRST: Duration = Duration::from_secs(3);
 /// Found peers that one look may dial. 250 junk records cost 8 dials then.
 const DIALS_MAX: usize = 8;
@@ -61,6 +62,7 @@ pub(in crate::swarm) struct Situation {
 /// When and whom.
 #[derive(Debug)]
 pub(in crate::swarm) struct Schedule {
+    begun: bool,
     announce_every: Duration,
     rung: usize,
     look_at: Instant,
@@ -75,10 +77,12 @@ pub(in crate::swarm) struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule that starts now, or a little later if there are `friends` to try first.
-    pub(in crate::swarm) fn new(announce_every: Duration, friends: bool, now: Instant) -> Self {
-        let start = if friends { now + FRIENDS_FIRST } else { now };
+    /// A schedule that begins a little later, so that known peers are tried first, unless told before that
+    /// there are none.
+    pub(in crate::swarm) fn new(announce_every: Duration, now: Instant) -> Self {
+        let start = now + FRIENDS_FIRST;
         Self {
+            begun: false,
             announce_every,
             rung: 0,
             look_at: start,
@@ -88,6 +92,15 @@ impl Schedule {
             announcing: false,
             announced_at: None,
             useless: Pauses::new(PAUSE, DOUBLINGS_MAX, USELESS_MAX),
+        }
+    }
+
+    /// There is nobody else to try: begins now, if it has not begun.
+    pub(in crate::swarm) fn begin(&mut self, now: Instant) {
+        if !self.begun {
+            for at in [&mut self.look_at, &mut self.bootstrap_at, &mut self.announce_at] {
+                *at = now.min(*at);
+            }
         }
     }
 
@@ -103,6 +116,7 @@ impl Schedule {
     pub(in crate::swarm) fn tick(&mut self, now: Instant, situation: Situation, jitter: f64) -> Vec<Step> {
         let mut steps = Vec::new();
         if now >= self.bootstrap_at {
+            self.begun = true;
             self.bootstrap_at = now + BOOTSTRAP_EVERY;
             steps.push(Step::Bootstrap);
         }
@@ -183,7 +197,9 @@ mod tests {
     const MET: Situation = Situation { members: ENOUGH, reachable: true };
 
     fn schedule(now: Instant) -> Schedule {
-        Schedule::new(10 * HOUR, false, now)
+        let mut schedule = Schedule::new(10 * HOUR, now);
+        schedule.begin(now);
+        schedule
     }
 
     #[test]
@@ -275,10 +291,15 @@ mod tests {
     #[test]
     fn friends_come_first() {
         let now = Instant::now();
-        let mut schedule = Schedule::new(HOUR, true, now);
+        let mut schedule = Schedule::new(HOUR, now);
         assert_eq!(schedule.tick(now, ALONE, 0.5), []);
         assert_eq!(schedule.next_at(ALONE), now + FRIENDS_FIRST);
-        assert_eq!(schedule.tick(now + FRIENDS_FIRST, ALONE, 0.5).len(), 3);
+        let later = now + FRIENDS_FIRST;
+        assert_eq!(schedule.tick(later, ALONE, 0.5).len(), 3);
+        schedule.on_looked();
+        let next = schedule.next_at(ALONE);
+        schedule.begin(later);
+        assert_eq!(schedule.next_at(ALONE), next, "it begins once");
     }
 
     #[test]
