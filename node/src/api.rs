@@ -28,7 +28,6 @@ use tokio::sync::watch;
 
 use self::bounded::Bounded;
 pub use self::orders::{JoinOrder, JoinedRun, ListedRun, Order, OrderSender, Refusal};
-pub use self::place::PlaceStatus;
 pub use self::roster::Roster;
 pub use self::status::{NodeState, NodeStatus, PeerStatus, RunStatus, Snapshot, WayState};
 pub use self::token::{TOKEN_FILE, Token};
