@@ -104,7 +104,7 @@ fn dispatch(verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Demo(args) => demo::command(&args, |plan, row| crate::demo::run(plan, row).map_err(CliError::operation)),
         Verb::Sim(args) => sim::command(&args),
-        Verb::Run(args) => run::command(*args, crate::run::run, crate::relaying::run),
+        Verb::Run(args) => run::command(*args, crate::run::run),
         Verb::Join(args) => join::command(*args, crate::run::run),
         Verb::Runs(args) => runs::command(*args),
         Verb::New(args) => new::command(&args),
