@@ -1,4 +1,11 @@
-//! How good weights are: accuracy and loss on examples that were not trained on.
+//! How good weights are, on examples that were not trained on.
+//!
+//! [`evaluate`] is what a node can afford after every round: accuracy and loss, computed where the
+//! tensors are. [`Evaluation::of`] says all that a person may ask, from the logits themselves.
+
+mod evaluation;
+
+pub use evaluation::{ClassScore, Evaluation, TextScore};
 
 use crate::data::{Batch, DataError, Dataset};
 use crate::device::Device;

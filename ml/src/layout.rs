@@ -1,10 +1,13 @@
 //! A model's flat vector, tensor by tensor: names, shapes and order.
 //!
 //! The order of the tensors here is the order of the parameters in every `Vec<f32>` of weights
-//! that enters or leaves this crate. A layout only ever comes from a task that was checked, so its
-//! sizes do not overflow and its names are distinct.
+//! that enters or leaves this crate. A layout is checked when it is made: its sizes do not overflow
+//! and its names are distinct, whoever wrote the model.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+
+use crate::task::TaskError;
 
 /// Most parameters a model may have.
 pub const PARAM_COUNT_MAX: usize = 1 << 31;
@@ -26,9 +29,11 @@ pub struct Layout {
 }
 
 impl TensorSpec {
-    /// The caller, a model, has bounded every dimension; [`Layout::new`] checks the product.
-    pub(crate) fn new(name: String, shape: &[usize], bound: f32) -> Self {
-        Self { name, shape: shape.to_vec(), bound }
+    /// A tensor whose initial values are uniform in `[-bound, bound)`, or zero where the bound is 0.
+    /// The sizes of all tensors together are checked when a task is read.
+    #[must_use]
+    pub fn new(name: impl Into<String>, shape: &[usize], bound: f32) -> Self {
+        Self { name: name.into(), shape: shape.to_vec(), bound }
     }
 
     /// The tensor's name, unique in its layout: `layers.0.weight`.
@@ -55,14 +60,19 @@ impl TensorSpec {
 }
 
 impl Layout {
-    /// `None` if there are more than [`PARAM_COUNT_MAX`] parameters.
-    pub(crate) fn new(tensors: Vec<TensorSpec>) -> Option<Self> {
-        let mut param_count = 0_usize;
+    /// # Errors
+    /// [`TaskError::TooManyParameters`] beyond [`PARAM_COUNT_MAX`], [`TaskError::SameName`].
+    pub(crate) fn new(tensors: Vec<TensorSpec>) -> Result<Self, TaskError> {
+        let (mut param_count, mut names) = (0_usize, BTreeSet::new());
         for tensor in &tensors {
-            let size = tensor.shape.iter().try_fold(1_usize, |size, &length| size.checked_mul(length))?;
-            param_count = param_count.checked_add(size)?;
+            let size = tensor.shape.iter().try_fold(1_usize, |size, &length| size.checked_mul(length));
+            let sum = size.and_then(|size| param_count.checked_add(size)).filter(|&sum| sum <= PARAM_COUNT_MAX);
+            param_count = sum.ok_or(TaskError::TooManyParameters)?;
+            if !names.insert(tensor.name()) {
+                return Err(TaskError::SameName { tensor: tensor.name.clone() });
+            }
         }
-        (param_count <= PARAM_COUNT_MAX).then_some(Self { tensors, param_count })
+        Ok(Self { tensors, param_count })
     }
 
     /// The tensors in flat order.
@@ -97,13 +107,13 @@ impl Layout {
 mod tests {
     use super::*;
 
-    fn tensor(shape: &[usize]) -> TensorSpec {
-        TensorSpec::new("t".to_owned(), shape, 0.0)
+    fn layout(shapes: &[&[usize]]) -> Result<Layout, TaskError> {
+        Layout::new(shapes.iter().enumerate().map(|(i, shape)| TensorSpec::new(format!("t{i}"), shape, 0.0)).collect())
     }
 
     #[test]
     fn ranges_cover_the_vector_once() {
-        let layout = Layout::new(vec![tensor(&[64, 64]), tensor(&[64]), tensor(&[64, 10]), tensor(&[10])]).expect("a layout");
+        let layout = layout(&[&[64, 64], &[64], &[64, 10], &[10]]).expect("a layout");
         let ranges: Vec<_> = layout.ranges().map(|(_, range)| range).collect();
         assert_eq!(ranges, [0..4_096, 4_096..4_160, 4_160..4_800, 4_800..4_810]);
         assert_eq!(layout.param_count(), 4_810);
@@ -111,8 +121,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_counted_is_refused() {
-        assert_eq!(Layout::new(vec![tensor(&[PARAM_COUNT_MAX, 2])]), None);
-        assert_eq!(Layout::new(vec![tensor(&[usize::MAX, 2])]), None);
-        assert_eq!(Layout::new(vec![tensor(&[PARAM_COUNT_MAX]), tensor(&[1])]), None);
+        let too_many = Err(TaskError::TooManyParameters);
+        assert_eq!(layout(&[&[PARAM_COUNT_MAX, 2]]), too_many);
+        assert_eq!(layout(&[&[usize::MAX, 2]]), too_many);
+        assert_eq!(layout(&[&[PARAM_COUNT_MAX], &[1]]), too_many);
+        let twice = Layout::new(vec![TensorSpec::new("a", &[1], 0.0), TensorSpec::new("a", &[2], 0.0)]);
+        assert_eq!(twice.expect_err("refused").to_string(), "`task.model` has two tensors of the name `a`");
     }
 }

@@ -153,16 +153,17 @@ pub fn load(path: &Path, layout: &Layout) -> Result<(Vec<f32>, Metadata), Safete
     check_length(layout, file.metadata().map_err(io)?.len())?;
     let mut bytes = Vec::new();
     // The length may have changed since; one byte more than allowed is enough to be refused.
-    file.take(most_bytes(layout) + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(bytes_max(layout) + 1).read_to_end(&mut bytes).map_err(io)?;
     import(layout, &bytes)
 }
 
-fn most_bytes(layout: &Layout) -> u64 {
+/// The longest file that weights of this layout may lie in, bytes.
+pub(crate) const fn bytes_max(layout: &Layout) -> u64 {
     (LENGTH_BYTES + HEADER_BYTES_MAX) as u64 + 4 * layout.param_count() as u64
 }
 
 fn check_length(layout: &Layout, bytes: u64) -> Result<(), SafetensorsError> {
-    let most = most_bytes(layout);
+    let most = bytes_max(layout);
     if bytes > most { Err(SafetensorsError::TooLong { bytes, most }) } else { Ok(()) }
 }
 
@@ -173,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn layout() -> Layout {
-        let tensor = |name: &str, shape: &[usize]| TensorSpec::new(name.to_owned(), shape, 0.0);
+        let tensor = |name: &str, shape: &[usize]| TensorSpec::new(name, shape, 0.0);
         Layout::new(vec![tensor("b.weight", &[2, 3]), tensor("a.bias", &[3])]).expect("a layout")
     }
 
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn too_long_is_refused_before_it_is_parsed() {
-        let long = vec![0; most_bytes(&layout()) as usize + 1];
+        let long = vec![0; bytes_max(&layout()) as usize + 1];
         assert_eq!(error(&long), format!("{} bytes are more than this model's file can have ({})", long.len(), long.len() - 1));
         let mut header = file("{}");
         header[..8].copy_from_slice(&(HEADER_BYTES_MAX as u64 + 1).to_le_bytes());

@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     Split,
     /// Which node gets which example.
     Partition,
+    /// The tokens of a text.
+    Sample,
 }
 
 impl Purpose {
@@ -28,6 +30,7 @@ impl Purpose {
             Self::Epoch => b"shoal ml epochv1",
             Self::Split => b"shoal ml splitv1",
             Self::Partition => b"shoal ml shardv1",
+            Self::Sample => b"shoal ml textsv1",
         }
     }
 }
@@ -53,6 +56,11 @@ pub(crate) fn symmetric(rng: &mut ChaCha8Rng, bound: f32) -> f32 {
     (2.0 * unit - 1.0) * bound
 }
 
+/// Uniform in `[0, 1)`, on a grid of 2^53 values.
+pub(crate) fn unit(rng: &mut ChaCha8Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// Fisher and Yates: every order equally likely.
 pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
@@ -74,6 +82,7 @@ mod tests {
             first(1, Purpose::Epoch, 1),
             first(1, Purpose::Split, 0),
             first(1, Purpose::Partition, 0),
+            first(1, Purpose::Sample, 0),
         ];
         for (i, draw) in draws.iter().enumerate() {
             assert!(!draws[..i].contains(draw), "stream {i} repeats another");

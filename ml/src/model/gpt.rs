@@ -11,12 +11,17 @@
 //! Nothing at a place depends on a later one. Both matrices that write into the residual stream start
 //! at zero (the embedding alone speaks at first), the others uniform with variance `1 / rows`.
 
+mod cache;
+
 use std::ops::Range;
+use std::sync::Arc;
 
 use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Tensor, TensorData};
 
+pub(crate) use self::cache::Cache;
+use super::{Kind, Model, Reads};
 use crate::layout::TensorSpec;
 use crate::section::Section;
 use crate::task::TaskError;
@@ -73,6 +78,11 @@ impl Gpt {
     #[must_use]
     pub const fn hidden(&self) -> usize {
         self.hidden
+    }
+
+    /// The kind `"gpt"`.
+    pub(super) fn kind() -> Kind {
+        Kind { reads: Reads::Tokens, parse: |section, _| Ok(Arc::new(Self::parse(section)?)) }
     }
 
     /// Reads `{ kind = "gpt", layers = 2, width = 32, heads = 4, hidden = 128 }`; `hidden` is four
@@ -144,6 +154,20 @@ impl Gpt {
         let value = qkv.slice([0..batch, part(2, 3)]);
         let scores = query.matmul(key.swap_dims(2, 3)).add(places.unseen.clone());
         softmax(scores, 3).matmul(value).swap_dims(1, 2).reshape([batch * context, self.width])
+    }
+}
+
+impl Model for Gpt {
+    fn tensors(&self, _inputs: &[usize], outputs: usize) -> Vec<TensorSpec> {
+        Self::tensors(self, outputs)
+    }
+
+    fn widest(&self, inputs: &[usize], outputs: usize) -> usize {
+        Self::widest(self, inputs.iter().product(), outputs)
+    }
+
+    fn forward(&self, _inputs: &[usize], parameters: &[Tensor<1>], batch: Tensor<2>) -> Tensor<2> {
+        Self::forward(self, parameters, batch)
     }
 }
 

@@ -4,10 +4,13 @@
 //! `[outputs]`: `y = x W + b`. Weights start uniform with bound `sqrt(6 / inputs)`, which keeps the
 //! variance through ReLU layers (He et al. 2015, arXiv 1502.01852); biases start at zero.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::linear;
 
+use super::{Kind, Model, Reads};
 use crate::layout::TensorSpec;
 use crate::section::Section;
 use crate::task::TaskError;
@@ -30,14 +33,21 @@ impl Mlp {
         &self.hidden
     }
 
+    /// The kind `"mlp"`.
+    pub(super) fn kind() -> Kind {
+        Kind { reads: Reads::Numbers, parse: |section, _| Ok(Arc::new(Self::parse(section)?)) }
+    }
+
     /// Reads `{ kind = "mlp", hidden = [64] }`.
-    pub(crate) fn parse(section: &Section<'_>) -> Result<Self, TaskError> {
+    fn parse(section: &Section<'_>) -> Result<Self, TaskError> {
         section.only(&["kind", "hidden"])?;
         Ok(Self { hidden: section.counts("hidden", 0..=LAYERS_MAX, 1..=WIDTH_MAX)? })
     }
+}
 
-    pub(crate) fn tensors(&self, inputs: usize, outputs: usize) -> Vec<TensorSpec> {
-        let froms = std::iter::once(inputs).chain(self.hidden.iter().copied());
+impl Model for Mlp {
+    fn tensors(&self, inputs: &[usize], outputs: usize) -> Vec<TensorSpec> {
+        let froms = std::iter::once(inputs.iter().product()).chain(self.hidden.iter().copied());
         let tos = self.hidden.iter().copied().chain(std::iter::once(outputs));
         let layer = |(i, (from, to)): (usize, (usize, usize))| {
             let bound = (6.0 / from as f32).sqrt();
@@ -47,12 +57,12 @@ impl Mlp {
         froms.zip(tos).enumerate().flat_map(layer).collect()
     }
 
-    pub(crate) fn widest(&self, inputs: usize, outputs: usize) -> usize {
-        self.hidden.iter().fold(inputs.max(outputs), |widest, &width| widest.max(width))
+    fn widest(&self, inputs: &[usize], outputs: usize) -> usize {
+        self.hidden.iter().fold(outputs.max(inputs.iter().product()), |widest, &width| widest.max(width))
     }
 
-    pub(crate) fn forward(&self, parameters: &[Tensor<1>], inputs: Tensor<2>) -> Tensor<2> {
-        let mut x = inputs;
+    fn forward(&self, _inputs: &[usize], parameters: &[Tensor<1>], batch: Tensor<2>) -> Tensor<2> {
+        let mut x = batch;
         for (i, layer) in parameters.chunks_exact(2).enumerate() {
             let [_, from] = x.dims();
             let [to] = layer[1].dims();

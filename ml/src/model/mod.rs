@@ -1,73 +1,104 @@
 //! What a model is here: a list of tensors and a pure function of them.
 //!
-//! A model holds no weights. It names its tensors (which become the [`Layout`](crate::Layout)) and,
-//! given their values in that order, computes logits from inputs. So the flat vector needs no second
-//! order, the optimizer is one loop over tensors, and any tensor can be left out of training without
-//! the model knowing.
+//! A model holds no weights of a run. It names its tensors (which become the
+//! [`Layout`](crate::Layout)) and, given their values in that order, computes logits from inputs. So the
+//! flat vector needs no second order, the optimizer is one loop over tensors, and any tensor can be
+//! left out of training without the model knowing.
+//!
+//! Which kinds there are is a registry: those of this crate, and those that a program
+//! [registers](register) before it reads its first task. A spec names a kind; a node whose program
+//! does not know it refuses the run, with the list of those it knows.
 
 mod gpt;
 mod mlp;
+mod registry;
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+pub(crate) use gpt::Cache;
 pub use gpt::Gpt;
 pub use mlp::Mlp;
+pub use registry::{Kind, ParseModel, Reads, RegisterError, register};
 
 use crate::layout::TensorSpec;
 use crate::section::Section;
 use crate::task::TaskError;
 
-/// The `model` key of a task: which kind, and its sizes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelSpec {
-    /// Fully connected layers, for labelled examples.
-    Mlp(Mlp),
-    /// A transformer, for text.
-    Gpt(Gpt),
+/// A kind of model with its own sizes; the shape of an example and the number of outputs are the
+/// task's.
+///
+/// Every method is a pure function of `self` and its arguments: all nodes of a run must come to the
+/// same tensors, and a call of training must not depend on the one before.
+pub trait Model: Any + Debug + Send + Sync {
+    /// The tensors in flat order, for examples of this shape and `outputs` logits an answer.
+    fn tensors(&self, inputs: &[usize], outputs: usize) -> Vec<TensorSpec>;
+
+    /// The most numbers that one example becomes on its way through, inputs and outputs included: what
+    /// a batch takes in memory is bounded by it. Saturates rather than overflows.
+    fn widest(&self, inputs: &[usize], outputs: usize) -> usize;
+
+    /// Logits `[answers, outputs]` of a batch `[examples, numbers]`: one answer for an example, or one
+    /// for each of its tokens, which come as numbers. `parameters` are the tensors of
+    /// [`Model::tensors`] in that order, each flattened. Every operation must be burn's, so that
+    /// gradients flow.
+    fn forward(&self, inputs: &[usize], parameters: &[Tensor<1>], batch: Tensor<2>) -> Tensor<2>;
+
+    /// What the shape of an example must be, if this one does not do: the end of the sentence
+    /// "`task.inputs` is [3], but must be ...".
+    fn expects(&self, _inputs: &[usize]) -> Option<String> {
+        None
+    }
+}
+
+/// The `model` key of a task: which kind, its sizes, and the shapes between which it stands.
+#[derive(Clone, Debug)]
+pub struct ModelSpec {
+    /// As it stands in the spec: what makes two of them the same.
+    table: toml::Table,
+    model: Arc<dyn Model>,
+    inputs: Vec<usize>,
+    outputs: usize,
+}
+
+impl PartialEq for ModelSpec {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.table, &self.inputs, self.outputs) == (&other.table, &other.inputs, other.outputs)
+    }
 }
 
 impl ModelSpec {
-    /// Reads the model of a task that classifies: `{ kind = "mlp", ... }`.
-    pub(crate) fn parse_classifier(section: &Section<'_>) -> Result<Self, TaskError> {
-        let kinds = "\"mlp\"";
-        match section.text("kind", kinds)? {
-            "mlp" => Mlp::parse(section).map(Self::Mlp),
-            other => Err(section.wrong("kind", format!("{other:?}"), kinds)),
+    /// Reads the model of a task with examples of this shape.
+    pub(crate) fn parse(section: &Section<'_>, reads: Reads, inputs: &[usize], outputs: usize) -> Result<Self, TaskError> {
+        let model = registry::parse(section, reads)?;
+        if let Some(expected) = model.expects(inputs) {
+            let key = "task.inputs".to_owned();
+            return Err(TaskError::Wrong { key, value: format!("{inputs:?}"), expected });
         }
+        Ok(Self { table: section.table().clone(), model, inputs: inputs.to_vec(), outputs })
     }
 
-    /// Reads the model of a language task: `{ kind = "gpt", ... }`.
-    pub(crate) fn parse_language(section: &Section<'_>) -> Result<Self, TaskError> {
-        let kinds = "\"gpt\"";
-        match section.text("kind", kinds)? {
-            "gpt" => Gpt::parse(section).map(Self::Gpt),
-            other => Err(section.wrong("kind", format!("{other:?}"), kinds)),
-        }
+    /// The model, if it is of this kind.
+    #[must_use]
+    pub fn downcast<M: Model>(&self) -> Option<&M> {
+        (&*self.model as &dyn Any).downcast_ref()
     }
 
-    /// The tensors in flat order, for examples of `inputs` numbers and `outputs` logits an answer.
-    pub(crate) fn tensors(&self, inputs: usize, outputs: usize) -> Vec<TensorSpec> {
-        match self {
-            Self::Mlp(mlp) => mlp.tensors(inputs, outputs),
-            Self::Gpt(gpt) => gpt.tensors(outputs),
-        }
+    /// The tensors in flat order.
+    pub(crate) fn tensors(&self) -> Vec<TensorSpec> {
+        self.model.tensors(&self.inputs, self.outputs)
     }
 
-    /// The most numbers that one example becomes on its way through, inputs and outputs included.
-    pub(crate) fn widest(&self, inputs: usize, outputs: usize) -> usize {
-        match self {
-            Self::Mlp(mlp) => mlp.widest(inputs, outputs),
-            Self::Gpt(gpt) => gpt.widest(inputs, outputs),
-        }
+    /// See [`Model::widest`].
+    pub(crate) fn widest(&self) -> usize {
+        self.model.widest(&self.inputs, self.outputs)
     }
 
-    /// Logits `[answers, outputs]` of inputs `[batch, inputs]`, one answer for an example or one for
-    /// each of its tokens; `parameters` are the tensors of [`ModelSpec::tensors`] in that order, each
-    /// with its own shape flattened.
-    pub(crate) fn forward(&self, parameters: &[Tensor<1>], inputs: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Mlp(mlp) => mlp.forward(parameters, inputs),
-            Self::Gpt(gpt) => gpt.forward(parameters, inputs),
-        }
+    /// See [`Model::forward`].
+    pub(crate) fn forward(&self, parameters: &[Tensor<1>], batch: Tensor<2>) -> Tensor<2> {
+        self.model.forward(&self.inputs, parameters, batch)
     }
 }

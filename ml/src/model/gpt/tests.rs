@@ -5,8 +5,8 @@ use crate::flat;
 use crate::layout::Layout;
 use crate::seed::{self, Purpose};
 
-const SMALL: Gpt = Gpt { layers: 2, width: 8, heads: 2, hidden: 5 };
-const VOCABULARY: usize = 7;
+pub(super) const SMALL: Gpt = Gpt { layers: 2, width: 8, heads: 2, hidden: 5 };
+pub(super) const VOCABULARY: usize = 7;
 
 fn device() -> Device {
     crate::Device::Cpu.open()
@@ -17,13 +17,13 @@ fn layout(gpt: Gpt, vocabulary: usize) -> Layout {
 }
 
 /// Weights of which none is zero.
-fn weights() -> Vec<f32> {
+pub(super) fn weights() -> Vec<f32> {
     let mut rng = seed::stream(5, Purpose::Init, 0);
     (0..layout(SMALL, VOCABULARY).param_count()).map(|_| seed::symmetric(&mut rng, 0.8)).collect()
 }
 
 /// Logits of windows of `context` tokens, place after place.
-fn logits(weights: &[f32], tokens: &[u32], context: usize) -> Vec<Vec<f32>> {
+pub(super) fn logits(weights: &[f32], tokens: &[u32], context: usize) -> Vec<Vec<f32>> {
     let parameters = flat::to_tensors(&layout(SMALL, VOCABULARY), weights, &device());
     let numbers: Vec<f32> = tokens.iter().map(|&token| token as f32).collect();
     let tokens = Tensor::from_data(TensorData::new(numbers, [tokens.len() / context, context]), &device());
