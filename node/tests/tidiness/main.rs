@@ -18,7 +18,8 @@ pub struct Source {
 }
 
 /// The names at the top of the tree that must be there.
-const TOP: [&str; 22] = [
+const TOP: [&str; 23] = [
+    ".cargo",
     ".ci",
     ".dockerignore",
     ".gitignore",
