@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use self::demo::{DemoOutcome, DemoPlan};
+pub use self::demo::{DemoOutcome, DemoPlan, DemoSubject, OwnSubject, Yardsticks};
 pub use self::error::{CliError, Exit};
 pub use self::init::EXAMPLE_SPEC;
 
