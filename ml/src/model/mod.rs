@@ -9,6 +9,7 @@
 //! [registers](register) before it reads its first task. A spec names a kind; a node whose program
 //! does not know it refuses the run, with the list of those it knows.
 
+mod cnn;
 mod gpt;
 mod mlp;
 mod registry;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+pub use cnn::Cnn;
 pub use gpt::Gpt;
 pub use mlp::Mlp;
 pub use registry::{Kind, ParseModel, Reads, RegisterError, register};

@@ -53,7 +53,7 @@ fn a_wrong_table_is_told_which_key_and_what_would_be_right() {
         ("[64]", "[65537]", format!("`task.model.hidden[0]` is 65537, but must be {widths}")),
         ("[64]", "64", format!("`task.model.hidden` is 64, but must be {widths}")),
         ("hidden", "hiddn", "`task.model.hiddn` is not a key of this table; there are `kind`, `hidden`".to_owned()),
-        ("\"mlp\"", "\"cnn\"", "`task.model.kind` is \"cnn\", but must be \"mlp\"".to_owned()),
+        ("\"mlp\"", "\"gpt\"", "`task.model.kind` is \"gpt\", but must be \"mlp\" or \"cnn\"".to_owned()),
         ("\"sgd\"", "\"adam\"", "`task.optimizer.kind` is \"adam\", but must be \"sgd\" or \"adamw\"".to_owned()),
         ("rate = 0.2", "", "`task.optimizer.rate` is missing; it must be a number above 0 and at most 10".to_owned()),
         ("rate = 0.2", "rate = 0", "`task.optimizer.rate` is 0, but must be a number above 0 and at most 10".to_owned()),
