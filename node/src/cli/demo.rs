@@ -32,12 +32,33 @@ pub(super) struct DemoArgs {
     /// How the digits are divided over the nodes: iid or dirichlet:ALPHA
     #[arg(long, default_value = "dirichlet:0.5", value_name = "HOW")]
     partition: Partition,
+    /// The model to train, as it would stand in a spec: `{ kind = "cnn", channels = [8], hidden = [32] }`
+    #[arg(long, value_name = "TABLE")]
+    model: Option<ModelTable>,
     /// Write the result as JSON to FILE, or to stdout if it is `-`
     #[arg(long, value_name = "FILE|-")]
     json: Option<JsonTarget>,
     /// Folder for the model, the report and the JSON; made if it is missing
     #[arg(long, default_value = "shoal-demo", value_name = "DIR")]
     out: PathBuf,
+}
+
+/// An inline table of TOML. What it means, the task says.
+#[derive(Clone, Debug, PartialEq)]
+struct ModelTable(toml::Table);
+
+impl FromStr for ModelTable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let table: toml::Table =
+            format!("model = {text}").parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let alone = table.len() == 1;
+        match table.into_iter().next() {
+            Some((_, toml::Value::Table(model))) if alone => Ok(Self(model)),
+            _ => Err("a table such as { kind = \"mlp\", hidden = [64] }".to_owned()),
+        }
+    }
 }
 
 /// Where the JSON goes.
@@ -70,6 +91,8 @@ pub struct DemoPlan {
     pub seed: u64,
     /// How the digits are divided.
     pub partition: Partition,
+    /// The model to train instead of the demo's own; not yet checked.
+    pub model: Option<toml::Table>,
 }
 
 /// What a demo comes to.
@@ -102,7 +125,8 @@ pub(super) fn command(
         atomic::probe(path).map_err(unwritable(path))?;
     }
     let quiet = args.json == Some(JsonTarget::Stdout);
-    let plan = DemoPlan { nodes: args.nodes, rounds: args.rounds, seed: args.seed, partition: args.partition };
+    let model = args.model.as_ref().map(|model| model.0.clone());
+    let plan = DemoPlan { nodes: args.nodes, rounds: args.rounds, seed: args.seed, partition: args.partition, model };
     let table = Table { stride: plan.rounds.div_ceil(ROW_COUNT_MAX), rounds: plan.rounds, to_stderr: quiet };
     table.head(&plan);
     let outcome = start(&plan, &mut |row| table.row(row)).inspect_err(|_| {
@@ -201,7 +225,7 @@ mod tests {
     use super::*;
 
     fn args(out: &Path, json: Option<JsonTarget>) -> DemoArgs {
-        DemoArgs { nodes: 4, rounds: 3, seed: 1, partition: Partition::Iid, json, out: out.to_owned() }
+        DemoArgs { nodes: 4, rounds: 3, seed: 1, partition: Partition::Iid, model: None, json, out: out.to_owned() }
     }
 
     fn start(plan: &DemoPlan, row: &mut dyn FnMut(&DemoRow)) -> Result<DemoOutcome, CliError> {
@@ -231,6 +255,15 @@ mod tests {
         for args in [args(&file, None), args(&folder.path().join("out"), Some(JsonTarget::File(file.join("x.json"))))] {
             assert!(matches!(command(&args, never), Err(CliError::Unwritable { .. })));
         }
+    }
+
+    #[test]
+    fn a_model_is_a_table_or_is_told_what_it_must_be() {
+        let model: ModelTable = "{ kind = \"mlp\", hidden = [] }".parse().unwrap();
+        assert_eq!(model.0.len(), 2);
+        assert!("{ kind = ".parse::<ModelTable>().is_err());
+        assert_eq!("7".parse::<ModelTable>(), Err("a table such as { kind = \"mlp\", hidden = [64] }".to_owned()));
+        assert!("{}\nseed = 7".parse::<ModelTable>().is_err(), "nothing beside the model");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub enum DemoError {
     },
     /// Data, model or figures.
     #[error("{0}")]
-    #[diagnostic(code(shoal::demo::setting), help("choose fewer nodes or another partition"))]
+    #[diagnostic(code(shoal::demo::setting), help("choose fewer nodes, another partition or another model"))]
     Setting(String),
     /// Something of the operating system's.
     #[error("{what}: {source}")]
@@ -89,10 +89,8 @@ pub enum DemoError {
 }
 
 /// The spec that a demo's nodes share.
-///
-/// # Panics
-/// Never: the values are within a spec's bounds for every plan.
-fn spec(plan: &DemoPlan) -> RunSpec {
+fn spec(plan: &DemoPlan) -> Result<RunSpec, DemoError> {
+    let setting = |error: &dyn core::fmt::Display| DemoError::Setting(error.to_string());
     // A round is over when all have spoken, after a tenth of its period at the soonest; a fifth of the
     // period is what nodes on a busy machine wait for each other.
     let period_ms = (60 * u32::from(plan.nodes)).max(500);
@@ -101,7 +99,11 @@ fn spec(plan: &DemoPlan) -> RunSpec {
         plan.seed,
         include_str!("task.toml"),
     );
-    RunSpec::parse(&text).unwrap_or_else(|error| unreachable!("the demo's own spec: {error}"))
+    let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| setting(&error))?;
+    if let (Some(task), Some(model)) = (table.get_mut("task").and_then(toml::Value::as_table_mut), &plan.model) {
+        task.insert("model".to_owned(), model.clone().into());
+    }
+    RunSpec::parse(&table.to_string()).map_err(|error| setting(&error))
 }
 
 /// Runs a demo to its end; `row` is called as each round ends on all nodes.
@@ -111,7 +113,7 @@ fn spec(plan: &DemoPlan) -> RunSpec {
 pub fn run(plan: &DemoPlan, row: &mut dyn FnMut(&DemoRow)) -> Result<DemoOutcome, DemoError> {
     let began = Instant::now();
     let setting = |error: &dyn core::fmt::Display| DemoError::Setting(error.to_string());
-    let spec = spec(plan);
+    let spec = spec(plan)?;
     let task = Task::parse(spec.task()).map_err(|error| setting(&error))?;
     let split = digits::seeded(plan.seed).map_err(|error| setting(&error))?;
     let partition: shoal_ml::Partition = plan.partition.to_string().parse().map_err(|error| setting(&error))?;
@@ -283,7 +285,7 @@ fn figures(
         rss_peak_mb: cost.rss_peak_mb,
     };
     let metadata =
-        [("format", "pt".to_owned()), ("shoal.run", spec(plan).run_id().to_string()), ("shoal.round", plan.rounds.to_string())];
+        [("format", "pt".to_owned()), ("shoal.run", spec(plan)?.run_id().to_string()), ("shoal.round", plan.rounds.to_string())];
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let averaged = together.finals.first().map(|last| last.averaged.as_slice()).unwrap_or_default();
     let model = safetensors::export(task.layout(), averaged, &metadata).map_err(|error| setting(&error))?;

@@ -18,7 +18,7 @@ pub struct Source {
 }
 
 /// The names at the top of the tree that must be there.
-const TOP: [&str; 22] = [
+const TOP: [&str; 23] = [
     ".ci",
     ".dockerignore",
     ".gitignore",
@@ -34,6 +34,7 @@ const TOP: [&str; 22] = [
     "clippy.toml",
     "dist",
     "docs",
+    "examples",
     "interop",
     "ml",
     "node",
