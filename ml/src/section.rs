@@ -49,6 +49,20 @@ impl<'a> Section<'a> {
         value.as_str().ok_or_else(|| self.wrong(key, value, expected))
     }
 
+    /// A string, or the default if the key is absent.
+    ///
+    /// # Errors
+    /// [`TaskError::Wrong`], with the key's path.
+    pub fn text_or(&self, key: &str, expected: &str, default: &'a str) -> Result<&'a str, TaskError> {
+        if self.has(key) { self.text(key, expected) } else { Ok(default) }
+    }
+
+    /// Whether the key is there.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// A whole number in this range.
     ///
     /// # Errors
@@ -64,7 +78,7 @@ impl<'a> Section<'a> {
     /// # Errors
     /// [`TaskError::Missing`] or [`TaskError::Wrong`], with the key's path.
     pub fn count_or(&self, key: &str, range: RangeInclusive<usize>, default: usize) -> Result<usize, TaskError> {
-        if self.table.contains_key(key) { self.count(key, range) } else { Ok(default) }
+        if self.has(key) { self.count(key, range) } else { Ok(default) }
     }
 
     /// An array of whole numbers: so many of them, each in this range.

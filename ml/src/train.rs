@@ -241,10 +241,11 @@ mod tests {
         Dataset::new(inputs, (0..40).map(|i| i % 2).collect(), &[3], 2).expect("a data set")
     }
 
-    /// A plain one, one with momentum, one with moments; the last two clip.
-    const OPTIMIZERS: [&str; 3] = [
+    /// A plain one, one with momentum, one whose rate rises and falls, one with moments.
+    const OPTIMIZERS: [&str; 4] = [
         "kind = 'sgd', rate = 0.1",
         "kind = 'sgd', rate = 0.1, momentum = 0.9, clip = 0.5",
+        "kind = 'sgd', rate = 0.1, warmup = 4, schedule = 'cosine', until = 14",
         "kind = 'adamw', rate = 0.01, warmup = 8, clip = 0.5",
     ];
     const PLAIN: &str = OPTIMIZERS[0];
@@ -341,7 +342,7 @@ mod tests {
 
     #[test]
     fn moments_that_could_not_be_restored_are_divergence() {
-        let task = task(1, OPTIMIZERS[2].split_once(", clip").map_or("", |(adamw, _)| adamw));
+        let task = task(1, OPTIMIZERS[3].split_once(", clip").map_or("", |(adamw, _)| adamw));
         // The square of the gradient is beyond f32; the step it leads to is not.
         let data = Dataset::new(vec![1e25; 3], vec![1], &[3], 2).expect("a data set");
         let mut trainer = Trainer::new(&task, data, 0, Device::Cpu).expect("a trainer");
@@ -396,7 +397,7 @@ mod tests {
 
     #[test]
     fn moments_that_no_training_comes_to_are_refused() {
-        let task = task(16, OPTIMIZERS[2]);
+        let task = task(16, OPTIMIZERS[3]);
         let mut first = trainer(&task);
         run(&mut first, &mut task.init(1), 3);
         let state = first.state().expect("a state");

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::Gpt;
-use crate::optimizer::{AdamW, Rule};
+use crate::optimizer::{AdamW, Decay, Rule, Schedule};
+
+const CONSTANT: Schedule = Schedule { warmup: 0, decay: Decay::Constant };
 
 const DIGITS: &str = r#"
     kind = "classify"
@@ -21,7 +23,7 @@ fn parse(text: &str) -> Result<Task, TaskError> {
 fn the_documented_table_is_read() {
     let task = parse(DIGITS).expect("a task");
     assert_eq!((task.inputs(), task.classes(), task.batch()), (&[8, 8][..], 10, 16));
-    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::Sgd { rate: 0.2, momentum: 0.0 }, clip: None });
+    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::Sgd { rate: 0.2, momentum: 0.0 }, clip: None, schedule: CONSTANT });
     let names: Vec<_> = task.layout().tensors().iter().map(|tensor| (tensor.name(), tensor.shape())).collect();
     let expected: [(&str, &[usize]); 4] =
         [("layers.0.weight", &[64, 64]), ("layers.0.bias", &[64]), ("layers.1.weight", &[64, 10]), ("layers.1.bias", &[10])];
@@ -99,12 +101,15 @@ fn the_documented_language_table_is_read() {
     assert_eq!(task.vocabulary().map(|vocabulary| (vocabulary.token('\n'), vocabulary.token('?'))), Some((5, 0)));
     let gpt = task.model().downcast::<Gpt>().expect("a transformer");
     assert_eq!((gpt.layers(), gpt.width(), gpt.heads(), gpt.hidden()), (2, 32, 4, 128));
-    let defaults = AdamW { rate: 0.003, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.01, warmup: 0 };
-    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::AdamW(defaults), clip: None });
+    let defaults = AdamW { rate: 0.003, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.01 };
+    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::AdamW(defaults), clip: None, schedule: CONSTANT });
     let full = "rate = 1, beta1 = 0.8, beta2 = 0.95, epsilon = 1e-6, decay = 0, warmup = 9, clip = 1.5";
-    let adamw = AdamW { rate: 1.0, beta1: 0.8, beta2: 0.95, epsilon: 1e-6, decay: 0.0, warmup: 9 };
+    let adamw = AdamW { rate: 1.0, beta1: 0.8, beta2: 0.95, epsilon: 1e-6, decay: 0.0 };
     let task = parse(&LANGUAGE.replace("rate = 0.003", full)).expect("a task");
-    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::AdamW(adamw), clip: Some(1.5) });
+    assert_eq!(
+        *task.optimizer(),
+        OptimizerSpec { rule: Rule::AdamW(adamw), clip: Some(1.5), schedule: Schedule { warmup: 9, ..CONSTANT } }
+    );
 }
 
 #[test]
@@ -148,7 +153,7 @@ fn a_wrong_language_table_is_told_too() {
             "rate = 0.003",
             "rate = 1, momentum = 0",
             "`task.optimizer.momentum` is not a key of this table; there are `kind`, \
-            `rate`, `beta1`, `beta2`, `epsilon`, `decay`, `warmup`, `clip`"
+            `rate`, `beta1`, `beta2`, `epsilon`, `decay`, `clip`, `warmup`, `schedule`, `until`, `floor`"
                 .to_owned(),
         ),
     ];
