@@ -32,7 +32,7 @@ pub use burn;
 
 pub use asset::{ASSET_BYTES_MAX, AssetError, Assets, Digest, DigestError};
 pub use data::{DataError, Dataset, Passage, Schema, Source, Split, Vocabulary};
-pub use device::{Device, DeviceError};
+pub use device::{Device, DeviceError, Gpu};
 pub use eval::{EvalError, Metrics, evaluate};
 pub use flat::WeightsError;
 pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};

@@ -49,6 +49,14 @@ pub enum TrainError {
     /// No step was asked for.
     #[error("no step was asked for")]
     NoStep,
+    /// A batch of a node's own that the task has no room for.
+    #[error("a batch of {batch} is not possible; it must be between 1 and {most}")]
+    Batch {
+        /// What was chosen.
+        batch: usize,
+        /// What may be.
+        most: usize,
+    },
     /// The loss or the new weights are not finite.
     #[error("training diverged at step {step} of this call; the rate may be too high")]
     Diverged {
@@ -81,6 +89,8 @@ pub struct Trainer {
     data: Dataset,
     order: Order,
     optimizer: Optimizer,
+    /// Examples in a step.
+    batch: usize,
 }
 
 impl Trainer {
@@ -94,7 +104,23 @@ impl Trainer {
         let device = device.open();
         let examples = u32::try_from(data.len()).map_err(|_| DataError::TooMany(data.len()))?;
         let optimizer = Optimizer::new(task.optimizer(), task.layout(), &device);
-        Ok(Self { task: task.clone(), device, data, order: Order::new(seed, examples), optimizer })
+        let batch = task.batch();
+        Ok(Self { task: task.clone(), device, data, order: Order::new(seed, examples), optimizer, batch })
+    }
+
+    /// Takes so many examples in a step instead of the task's: a device's own choice, since a large one
+    /// may need more to be busy and a small one has room for fewer.
+    ///
+    /// The rate stays the task's. In the network a delta is weighed by its sender's samples, and its size
+    /// by the steps it took, but never by the batch: scaling the rate with the batch would count a large
+    /// batch twice and let its sender run ahead of the others. A larger batch makes a node's delta less
+    /// noisy, no more.
+    ///
+    /// # Errors
+    /// [`TrainError::Batch`] unless it is between 1 and what the task allows.
+    pub fn with_batch(self, batch: usize) -> Result<Self, TrainError> {
+        let most = self.task.spec().batch_max();
+        if (1..=most).contains(&batch) { Ok(Self { batch, ..self }) } else { Err(TrainError::Batch { batch, most }) }
     }
 
     /// Examples in this node's data.
@@ -138,7 +164,7 @@ impl Trainer {
         keep_going: &mut dyn FnMut() -> bool,
     ) -> Result<(TrainReport, Vec<f32>), TrainError> {
         let mut parameters = flat::to_tensors(self.task.layout(), weights, &self.device);
-        let batch = self.task.batch().min(self.examples());
+        let batch = self.batch.min(self.examples());
         let (mut done, mut loss_sum) = (0_u32, 0.0_f64);
         while done < steps && (done == 0 || keep_going()) {
             let loss = self.step(&mut parameters, batch)?;
@@ -318,6 +344,25 @@ mod tests {
         let mut one = task.init(1);
         run(&mut trainer(&task), &mut one, 1);
         assert_eq!(stopped, one);
+    }
+
+    #[test]
+    fn a_node_may_take_larger_or_smaller_batches_than_the_task_says() {
+        let task = task(16, PLAIN);
+        let step = |batch| {
+            let mut weights = task.init(1);
+            let report = run(&mut trainer(&task).with_batch(batch).expect("possible"), &mut weights, 3);
+            (report.examples, weights)
+        };
+        assert_eq!([1, 5, 16, 40, 65_536].map(|batch| step(batch).0), [3, 15, 48, 120, 120]);
+        let mut plain = task.init(1);
+        run(&mut trainer(&task), &mut plain, 3);
+        assert_eq!(step(16).1, plain);
+        assert_ne!(step(5).1, plain);
+        for batch in [0, 65_537] {
+            let error = trainer(&task).with_batch(batch).err().map(|error| error.to_string());
+            assert_eq!(error, Some(format!("a batch of {batch} is not possible; it must be between 1 and 65536")));
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl TaskSpec {
         let optimizer = OptimizerSpec::parse(&section.section("optimizer", "a table such as { kind = \"sgd\", rate = 0.2 }")?)?;
         let init = section.digest("init")?;
         let layout = Layout::new(model.tensors())?;
-        if batch.saturating_mul(model.widest()) > ACTIVATIONS_MAX {
+        if batch > batch_max(&model) {
             let expected = "so small that batch times the widest layer is at most 268435456";
             return Err(section.wrong("batch", batch, expected));
         }
@@ -148,6 +148,12 @@ impl TaskSpec {
         self.batch
     }
 
+    /// The largest batch that a node may choose for itself.
+    #[must_use]
+    pub fn batch_max(&self) -> usize {
+        batch_max(&self.model)
+    }
+
     /// The model.
     #[must_use]
     pub const fn model(&self) -> &ModelSpec {
@@ -165,6 +171,11 @@ impl TaskSpec {
     pub const fn layout(&self) -> &Layout {
         &self.layout
     }
+}
+
+/// The largest batch that the model's activations have room for.
+fn batch_max(model: &ModelSpec) -> usize {
+    (ACTIVATIONS_MAX / model.widest().max(1)).min(BATCH_MAX)
 }
 
 /// The weights of this layout that lie in the safetensors file with this hash; `key` is who asks.
