@@ -31,6 +31,9 @@ pub(super) struct DemoArgs {
     /// The data for it
     #[arg(long, value_name = "SOURCE", requires = "run")]
     data: Option<String>,
+    /// Another model for what is built in, as it would stand in a spec: `{ kind = "mlp", hidden = [32] }`
+    #[arg(long, value_name = "TABLE", conflicts_with = "run")]
+    model: Option<ModelTable>,
     /// File that the spec names by its hash: weights or a tokenizer; may be repeated
     #[arg(long, value_name = "FILE", requires = "run")]
     asset: Vec<PathBuf>,
@@ -89,6 +92,24 @@ enum DemoArgsError {
     Asset(AssetError),
 }
 
+/// An inline table of TOML. What it means, the task says.
+#[derive(Clone, Debug, PartialEq)]
+struct ModelTable(toml::Table);
+
+impl FromStr for ModelTable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let table: toml::Table =
+            format!("model = {text}").parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let alone = table.len() == 1;
+        match table.into_iter().next() {
+            Some((_, toml::Value::Table(model))) if alone => Ok(Self(model)),
+            _ => Err("a table such as { kind = \"mlp\", hidden = [64] }".to_owned()),
+        }
+    }
+}
+
 /// Where the JSON goes.
 #[derive(Clone, Debug, PartialEq)]
 enum JsonTarget {
@@ -123,6 +144,8 @@ pub struct DemoPlan {
     pub partition: Partition,
     /// What is trained beside the network.
     pub yardsticks: Yardsticks,
+    /// The model to train instead of what is built in; not yet checked.
+    pub model: Option<toml::Table>,
 }
 
 /// What a demo's nodes learn.
@@ -169,6 +192,7 @@ impl DemoArgs {
             seed: self.seed,
             partition: self.partition.unwrap_or(if text { Partition::Natural } else { Partition::Dirichlet { alpha: 0.5 } }),
             yardsticks: self.yardsticks,
+            model: self.model.as_ref().map(|model| model.0.clone()),
             subject,
         })
     }
@@ -324,6 +348,7 @@ mod tests {
             task: Built::Digits,
             run: None,
             data: None,
+            model: None,
             asset: Vec::new(),
             nodes: Some(4),
             rounds: Some(3),

@@ -71,7 +71,10 @@ pub enum DemoError {
     },
     /// Data, model or figures.
     #[error("{0}")]
-    #[diagnostic(code(shoal::demo::setting), help("choose fewer nodes, another partition, or data that fits the spec"))]
+    #[diagnostic(
+        code(shoal::demo::setting),
+        help("choose fewer nodes, another partition, or another model, or data that fits the spec")
+    )]
     Setting(String),
     /// Something of the operating system's.
     #[error("{what}: {source}")]

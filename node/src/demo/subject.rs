@@ -39,11 +39,11 @@ impl Subject {
     pub(super) fn of(plan: &DemoPlan) -> Result<Self, String> {
         let none = Assets::new();
         let (spec, source, assets) = match &plan.subject {
-            DemoSubject::Digits => (built_in(plan, include_str!("digits.toml")), &Source::Digits, &none),
+            DemoSubject::Digits => (built_in(plan, include_str!("digits.toml"))?, &Source::Digits, &none),
             DemoSubject::Text => {
                 let vocabulary = toml::Value::from(hamlet::CHARACTERS);
                 let text = format!("{}vocabulary = {vocabulary}\n", include_str!("text.toml"));
-                (built_in(plan, &text), &Source::Hamlet, &none)
+                (built_in(plan, &text)?, &Source::Hamlet, &none)
             }
             DemoSubject::Own(own) => (own.spec.clone(), &own.data, &own.assets),
         };
@@ -80,11 +80,8 @@ impl Subject {
     }
 }
 
-/// One of the runs that every build carries.
-///
-/// # Panics
-/// Never: the values are within a spec's bounds for every plan.
-fn built_in(plan: &DemoPlan, task: &str) -> RunSpec {
+/// One of the runs that every build carries, perhaps with another model.
+fn built_in(plan: &DemoPlan, task: &str) -> Result<RunSpec, String> {
     // A round is over when all have spoken, after a tenth of its period at the soonest; a fifth of the
     // period is what nodes on a busy machine wait for each other.
     let each = if matches!(plan.subject, DemoSubject::Text) { 500 } else { 60 };
@@ -93,5 +90,9 @@ fn built_in(plan: &DemoPlan, task: &str) -> RunSpec {
         "version = 1\nname = \"demo\"\nseed = {}\n[round]\nsteps = {STEPS}\nperiod_ms = {period_ms}\npeers = {PEERS}\n{task}",
         plan.seed,
     );
-    RunSpec::parse(&text).unwrap_or_else(|error| unreachable!("the demo's own spec: {error}"))
+    let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    if let (Some(model), Some(toml::Value::Table(task))) = (&plan.model, table.get_mut("task")) {
+        task.insert("model".to_owned(), toml::Value::Table(model.clone()));
+    }
+    RunSpec::parse(&table.to_string()).map_err(|error| error.to_string())
 }

@@ -18,7 +18,7 @@ pub struct Source {
 }
 
 /// The names at the top of the tree that must be there.
-const TOP: [&str; 23] = [
+const TOP: [&str; 24] = [
     ".cargo",
     ".ci",
     ".dockerignore",
@@ -35,6 +35,7 @@ const TOP: [&str; 23] = [
     "clippy.toml",
     "dist",
     "docs",
+    "examples",
     "interop",
     "ml",
     "node",
