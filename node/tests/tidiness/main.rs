@@ -18,7 +18,7 @@ pub struct Source {
 }
 
 /// The names at the top of the tree that must be there.
-const TOP: [&str; 23] = [
+const TOP: [&str; 24] = [
     ".ci",
     ".dockerignore",
     ".gitignore",
@@ -31,6 +31,7 @@ const TOP: [&str; 23] = [
     "LICENSE-MIT",
     "Makefile",
     "README.md",
+    "bench",
     "clippy.toml",
     "dist",
     "docs",
