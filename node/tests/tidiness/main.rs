@@ -18,7 +18,7 @@ pub struct Source {
 }
 
 /// The names at the top of the tree that must be there.
-const TOP: [&str; 24] = [
+const TOP: [&str; 25] = [
     ".cargo",
     ".ci",
     ".dockerignore",
@@ -32,6 +32,7 @@ const TOP: [&str; 24] = [
     "LICENSE-MIT",
     "Makefile",
     "README.md",
+    "bench",
     "clippy.toml",
     "dist",
     "docs",
