@@ -66,8 +66,8 @@ demo-short: build ## Run a small demo and check its JSON
 	@scripts/setup jq
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(CARGO) run --quiet --release --locked -p shoal-node -- demo --nodes 4 --rounds 10 --out "$$folder" --json - >"$$folder/stdout"; \
-	jq -e '.schema == 1 and .nodes == 4 and .rounds == 10 and (.accuracy.mean | type) == "number"' "$$folder/stdout" >/dev/null \
-	  || { echo "error: the demo's JSON is not schema 1"; cat "$$folder/stdout"; exit 1; }
+	jq -e '.schema == 2 and .nodes == 4 and .rounds == 10 and (.quality.mean | type) == "number"' "$$folder/stdout" >/dev/null \
+	  || { echo "error: the demo's JSON is not schema 2"; cat "$$folder/stdout"; exit 1; }
 
 # Foreign peers come from npm and PyPI, hosts are network namespaces: what is missing or not allowed
 # is skipped, with a line. `make interop ARGS="--only topic"` runs some of the cases.

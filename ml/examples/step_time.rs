@@ -1,6 +1,7 @@
-//! How long a step of training and an evaluation take and whether threads help.
+//! How long a step of training takes: `step_time [CASE STEPS]`, or all cases.
 //!
-//! Numbers are of this machine as it is at the moment; nothing is asserted.
+//! Prints a line for each case: its name, a tab, milliseconds a step. Numbers are of this machine as it
+//! is at the moment; nothing is asserted. `bench/step_time.py` runs the first three beside PyTorch's.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -8,66 +9,106 @@ use std::time::{Duration, Instant};
 use shoal_ml::data::hamlet;
 use shoal_ml::{Dataset, Device, Passage, Task, Trainer, Vocabulary, evaluate};
 
+/// Steps before the clock starts: a tenth of those that are timed, two at least.
+const WARM_UP: u32 = 10;
+
+/// Name, steps where nobody says how many, and the task.
+const CASES: [(&str, u32, &str); 7] = [
+    (
+        "mlp",
+        400,
+        "inputs = [28, 28]\nbatch = 64\nmodel = { kind = 'mlp', hidden = [256] }\noptimizer = { kind = 'sgd', rate = 0.1 }",
+    ),
+    (
+        "cnn",
+        200,
+        "inputs = [28, 28]\nbatch = 64\nmodel = { kind = 'cnn', channels = [8, 16], hidden = [64] }
+         optimizer = { kind = 'sgd', rate = 0.05, momentum = 0.9 }",
+    ),
+    (
+        "gpt",
+        10,
+        "context = 128\nbatch = 16\nmodel = { kind = 'gpt', layers = 4, width = 128, heads = 4 }
+         optimizer = { kind = 'adamw', rate = 0.003 }",
+    ),
+    (
+        "gpt-32",
+        60,
+        "context = 32\nbatch = 16\nmodel = { kind = 'gpt', layers = 2, width = 32, heads = 4, hidden = 166 }
+         optimizer = { kind = 'adamw', rate = 0.003 }",
+    ),
+    (
+        "gpt-64",
+        60,
+        "context = 64\nbatch = 16\nmodel = { kind = 'gpt', layers = 2, width = 32, heads = 4, hidden = 166 }
+         optimizer = { kind = 'adamw', rate = 0.003 }",
+    ),
+    (
+        "mlp-digits",
+        3_000,
+        "inputs = [8, 8]\nbatch = 16\nmodel = { kind = 'mlp', hidden = [64] }\noptimizer = { kind = 'sgd', rate = 0.1 }",
+    ),
+    (
+        "mlp-32",
+        3_000,
+        "inputs = [28, 28]\nbatch = 16\nmodel = { kind = 'mlp', hidden = [32] }\noptimizer = { kind = 'sgd', rate = 0.1 }",
+    ),
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
-    for context in [32, 64] {
-        let (task, data) = text(context)?;
-        report(&format!("gpt of {} parameters, 16 x {context} characters", task.layout().param_count()), &task, &data, 60)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let cases: Vec<(&str, u32, &str)> = match &arguments[..] {
+        [] => CASES.to_vec(),
+        [name, steps] => {
+            let steps = steps.parse()?;
+            CASES.iter().filter(|case| case.0 == name).map(|&(name, _, table)| (name, steps, table)).collect()
+        }
+        _ => Vec::new(),
+    };
+    if cases.is_empty() {
+        let names: Vec<&str> = CASES.iter().map(|case| case.0).collect();
+        return Err(format!("[CASE STEPS]; there are {}", names.join(", ")).into());
     }
-    for (side, hidden) in [(8, 64), (28, 32)] {
-        let (task, data) = images(side, hidden)?;
-        report(&format!("mlp {}-{hidden}-10, 16 images", side * side), &task, &data, 3_000)?;
+    for (name, steps, table) in cases {
+        let (task, data) = if table.starts_with("context") { text(table)? } else { images(table)? };
+        let step = timed(&task, &data, steps)?;
+        let test = data.subset(&(0..360).collect::<Vec<_>>())?;
+        let began = Instant::now();
+        evaluate(&task, &task.init(1), &test, Device::Cpu)?;
+        let (step, evaluation) = (step.as_secs_f64() * 1e3, began.elapsed().as_secs_f64() * 1e3);
+        println!("{name}\t{step:.4}\t{} parameters; 360 evaluated in {evaluation:.1} ms", task.layout().param_count());
     }
     Ok(())
 }
 
-/// The transformer of 31,616 parameters and 6,000 windows of letters.
-fn text(context: usize) -> Result<(Task, Dataset), Box<dyn Error>> {
-    let mut table: toml::Table = "kind = 'language'\nbatch = 16\noptimizer = { kind = 'adamw', rate = 0.003 }
-        model = { kind = 'gpt', layers = 2, width = 32, heads = 4, hidden = 166 }"
-        .parse()?;
-    table.insert("context".to_owned(), i64::try_from(context)?.into());
+/// A language task and 1,000 windows of letters.
+fn text(table: &str) -> Result<(Task, Dataset), Box<dyn Error>> {
+    let mut table: toml::Table = format!("kind = 'language'\n{table}").parse()?;
     table.insert("vocabulary".to_owned(), hamlet::CHARACTERS.into());
-    let text: String = hamlet::CHARACTERS.chars().cycle().step_by(7).take(6_000 * context + 1).collect();
+    let task = Task::parse(&table)?;
+    let context = task.inputs()[0];
+    let text: String = hamlet::CHARACTERS.chars().cycle().step_by(7).take(1_000 * context + 1).collect();
     let vocabulary = Vocabulary::new(hamlet::CHARACTERS).ok_or("not a vocabulary")?;
-    Ok((Task::parse(&table)?, Dataset::text(&[Passage { speaker: 0, text: &text }], &vocabulary, context)?))
+    let data = Dataset::text(&[Passage { speaker: 0, text: &text }], &vocabulary, context)?;
+    Ok((task, data))
 }
 
 /// Images of noise. Their pixels pass through bytes, as those of a file do.
-fn images(side: usize, hidden: usize) -> Result<(Task, Dataset), Box<dyn Error>> {
-    let text = format!(
-        "kind = 'classify'\ninputs = [{side}, {side}]\nclasses = 10\nbatch = 16
-         model = {{ kind = 'mlp', hidden = [{hidden}] }}\noptimizer = {{ kind = 'sgd', rate = 0.1 }}"
-    );
-    let bytes: Vec<u8> = (0..6_000 * side * side).map(|i| (i * i % 251) as u8).collect();
-    let inputs = bytes.into_iter().map(|byte| f32::from(byte) / 255.0).collect();
-    let data = Dataset::new(inputs, (0..6_000).map(|i| i % 10).collect(), &[side, side], 10)?;
-    Ok((Task::parse(&text.parse()?)?, data))
+fn images(table: &str) -> Result<(Task, Dataset), Box<dyn Error>> {
+    let task = Task::parse(&format!("kind = 'classify'\nclasses = 10\n{table}").parse()?)?;
+    let each: usize = task.inputs().iter().product();
+    let bytes = (0..6_000 * each).map(|i| (i * i % 251) as u8);
+    let inputs = bytes.map(|byte| f32::from(byte) / 255.0).collect();
+    let data = Dataset::new(inputs, (0..6_000).map(|i| i % 10).collect(), task.inputs(), 10)?;
+    Ok((task, data))
 }
 
-fn report(name: &str, task: &Task, data: &Dataset, steps: u32) -> Result<(), Box<dyn Error>> {
-    let test = data.subset(&(0..360).collect::<Vec<_>>())?;
-    let weights = task.init(1);
+/// The time of one of so many steps, which one call takes, as a node's round does.
+fn timed(task: &Task, data: &Dataset, steps: u32) -> Result<Duration, Box<dyn Error>> {
+    let mut trainer = Trainer::new(task, data.clone(), 1, Device::Cpu)?;
+    let mut weights = task.init(1);
+    trainer.train(&mut weights, (steps / WARM_UP).max(2), &mut || true)?;
     let began = Instant::now();
-    for _ in 0..3 {
-        evaluate(task, &weights, &test, Device::Cpu)?;
-    }
-    let evaluation = began.elapsed() / 3;
-    let (one, two) = (side_by_side(1, task, data, steps)?, side_by_side(2, task, data, steps)?);
-    println!("{name}: a step {:?}, on two threads {:?}; 360 evaluated in {evaluation:?}", one / steps, two / steps / 2);
-    Ok(())
-}
-
-/// How long so many trainers take for so many steps each, every one on a thread of its own.
-fn side_by_side(trainers: u64, task: &Task, data: &Dataset, steps: u32) -> Result<Duration, Box<dyn Error>> {
-    let began = Instant::now();
-    let done: Result<Vec<()>, String> = std::thread::scope(|scope| {
-        let train = |seed| {
-            let mut trainer = Trainer::new(task, data.clone(), seed, Device::Cpu).map_err(|error| error.to_string())?;
-            trainer.train(&mut task.init(1), steps, &mut || true).map(drop).map_err(|error| error.to_string())
-        };
-        let threads: Vec<_> = (0..trainers).map(|seed| scope.spawn(move || train(seed))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("a trainer panicked".to_owned()))).collect()
-    });
-    done?;
-    Ok(began.elapsed())
+    trainer.train(&mut weights, steps, &mut || true)?;
+    Ok(began.elapsed() / steps)
 }

@@ -36,13 +36,13 @@ pub use burn;
 
 pub use asset::{ASSET_BYTES_MAX, AssetError, Assets, Digest, DigestError};
 pub use data::{DataError, Dataset, Passage, Schema, Source, Split, Vocabulary};
-pub use device::{Device, DeviceError};
+pub use device::{Device, DeviceError, Gpu};
 pub use eval::{ClassScore, EvalError, Evaluation, Metrics, TextScore, evaluate};
 pub use flat::WeightsError;
 pub use generate::{Finish, GenerateError, Generation, Generator, Sampling, Step, Tokens};
 pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};
-pub use model::{Gpt, Mlp, Model, ModelSpec};
-pub use optimizer::{AdamW, OptimizerSpec, Rule};
+pub use model::{Cnn, Gpt, Lora, Mlp, Model, ModelSpec};
+pub use optimizer::{AdamW, Decay, OptimizerSpec, Rule, Schedule, Slope};
 pub use partition::{Partition, PartitionError};
 pub use predict::{PredictError, Predictor, probabilities};
 pub use section::Section;

@@ -49,6 +49,20 @@ impl<'a> Section<'a> {
         value.as_str().ok_or_else(|| self.wrong(key, value, expected))
     }
 
+    /// A string, or the default if the key is absent.
+    ///
+    /// # Errors
+    /// [`TaskError::Wrong`], with the key's path.
+    pub fn text_or(&self, key: &str, expected: &str, default: &'a str) -> Result<&'a str, TaskError> {
+        if self.has(key) { self.text(key, expected) } else { Ok(default) }
+    }
+
+    /// Whether the key is there.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// A whole number in this range.
     ///
     /// # Errors
@@ -64,7 +78,7 @@ impl<'a> Section<'a> {
     /// # Errors
     /// [`TaskError::Missing`] or [`TaskError::Wrong`], with the key's path.
     pub fn count_or(&self, key: &str, range: RangeInclusive<usize>, default: usize) -> Result<usize, TaskError> {
-        if self.table.contains_key(key) { self.count(key, range) } else { Ok(default) }
+        if self.has(key) { self.count(key, range) } else { Ok(default) }
     }
 
     /// An array of whole numbers: so many of them, each in this range.
@@ -89,6 +103,15 @@ impl<'a> Section<'a> {
         let number = |value: &Value| value.as_float().or_else(|| value.as_integer().map(|integer| integer as f64));
         let read = |value| number(value).ok_or_else(|| self.wrong(key, value, expected));
         self.table.get(key).map(read).transpose()
+    }
+
+    /// `true` or `false`; `false` if the key is absent.
+    ///
+    /// # Errors
+    /// [`TaskError::Wrong`], with the key's path.
+    pub fn flag(&self, key: &str) -> Result<bool, TaskError> {
+        let read = |value: &Value| value.as_bool().ok_or_else(|| self.wrong(key, value, "true or false"));
+        self.table.get(key).map_or(Ok(false), read)
     }
 
     /// The hash of a file, `None` if the key is absent.

@@ -49,6 +49,14 @@ pub enum TrainError {
     /// No step was asked for.
     #[error("no step was asked for")]
     NoStep,
+    /// A batch of a node's own that the task has no room for.
+    #[error("a batch of {batch} is not possible; it must be between 1 and {most}")]
+    Batch {
+        /// What was chosen.
+        batch: usize,
+        /// What may be.
+        most: usize,
+    },
     /// The loss or the new weights are not finite.
     #[error("training diverged at step {step} of this call; the rate may be too high")]
     Diverged {
@@ -81,6 +89,8 @@ pub struct Trainer {
     data: Dataset,
     order: Order,
     optimizer: Optimizer,
+    /// Examples in a step.
+    batch: usize,
 }
 
 impl Trainer {
@@ -94,7 +104,23 @@ impl Trainer {
         let device = device.open();
         let examples = u32::try_from(data.len()).map_err(|_| DataError::TooMany(data.len()))?;
         let optimizer = Optimizer::new(task.optimizer(), task.layout(), &device);
-        Ok(Self { task: task.clone(), device, data, order: Order::new(seed, examples), optimizer })
+        let batch = task.batch();
+        Ok(Self { task: task.clone(), device, data, order: Order::new(seed, examples), optimizer, batch })
+    }
+
+    /// Takes so many examples in a step instead of the task's: a device's own choice, since a large one
+    /// may need more to be busy and a small one has room for fewer.
+    ///
+    /// The rate stays the task's. In the network a delta is weighed by its sender's samples, and its size
+    /// by the steps it took, but never by the batch: scaling the rate with the batch would count a large
+    /// batch twice and let its sender run ahead of the others. A larger batch makes a node's delta less
+    /// noisy, no more.
+    ///
+    /// # Errors
+    /// [`TrainError::Batch`] unless it is between 1 and what the task allows.
+    pub fn with_batch(self, batch: usize) -> Result<Self, TrainError> {
+        let most = self.task.spec().batch_max();
+        if (1..=most).contains(&batch) { Ok(Self { batch, ..self }) } else { Err(TrainError::Batch { batch, most }) }
     }
 
     /// Examples in this node's data.
@@ -138,7 +164,7 @@ impl Trainer {
         keep_going: &mut dyn FnMut() -> bool,
     ) -> Result<(TrainReport, Vec<f32>), TrainError> {
         let mut parameters = flat::to_tensors(self.task.layout(), weights, &self.device);
-        let batch = self.task.batch().min(self.examples());
+        let batch = self.batch.min(self.examples());
         let (mut done, mut loss_sum) = (0_u32, 0.0_f64);
         while done < steps && (done == 0 || keep_going()) {
             let loss = self.step(&mut parameters, batch)?;
@@ -241,10 +267,11 @@ mod tests {
         Dataset::new(inputs, (0..40).map(|i| i % 2).collect(), &[3], 2).expect("a data set")
     }
 
-    /// A plain one, one with momentum, one with moments; the last two clip.
-    const OPTIMIZERS: [&str; 3] = [
+    /// A plain one, one with momentum, one whose rate rises and falls, one with moments.
+    const OPTIMIZERS: [&str; 4] = [
         "kind = 'sgd', rate = 0.1",
         "kind = 'sgd', rate = 0.1, momentum = 0.9, clip = 0.5",
+        "kind = 'sgd', rate = 0.1, warmup = 4, schedule = 'cosine', until = 14",
         "kind = 'adamw', rate = 0.01, warmup = 8, clip = 0.5",
     ];
     const PLAIN: &str = OPTIMIZERS[0];
@@ -320,6 +347,25 @@ mod tests {
     }
 
     #[test]
+    fn a_node_may_take_larger_or_smaller_batches_than_the_task_says() {
+        let task = task(16, PLAIN);
+        let step = |batch| {
+            let mut weights = task.init(1);
+            let report = run(&mut trainer(&task).with_batch(batch).expect("possible"), &mut weights, 3);
+            (report.examples, weights)
+        };
+        assert_eq!([1, 5, 16, 40, 65_536].map(|batch| step(batch).0), [3, 15, 48, 120, 120]);
+        let mut plain = task.init(1);
+        run(&mut trainer(&task), &mut plain, 3);
+        assert_eq!(step(16).1, plain);
+        assert_ne!(step(5).1, plain);
+        for batch in [0, 65_537] {
+            let error = trainer(&task).with_batch(batch).err().map(|error| error.to_string());
+            assert_eq!(error, Some(format!("a batch of {batch} is not possible; it must be between 1 and 65536")));
+        }
+    }
+
+    #[test]
     fn a_shard_smaller_than_the_batch_is_taken_whole() {
         let task = task(64, PLAIN);
         let report = run(&mut trainer(&task), &mut task.init(1), 2);
@@ -341,7 +387,7 @@ mod tests {
 
     #[test]
     fn moments_that_could_not_be_restored_are_divergence() {
-        let task = task(1, OPTIMIZERS[2].split_once(", clip").map_or("", |(adamw, _)| adamw));
+        let task = task(1, OPTIMIZERS[3].split_once(", clip").map_or("", |(adamw, _)| adamw));
         // The square of the gradient is beyond f32; the step it leads to is not.
         let data = Dataset::new(vec![1e25; 3], vec![1], &[3], 2).expect("a data set");
         let mut trainer = Trainer::new(&task, data, 0, Device::Cpu).expect("a trainer");
@@ -396,7 +442,7 @@ mod tests {
 
     #[test]
     fn moments_that_no_training_comes_to_are_refused() {
-        let task = task(16, OPTIMIZERS[2]);
+        let task = task(16, OPTIMIZERS[3]);
         let mut first = trainer(&task);
         run(&mut first, &mut task.init(1), 3);
         let state = first.state().expect("a state");

@@ -37,7 +37,6 @@ pub use self::answers::{
 use self::bounded::Bounded;
 pub use self::document::{DOCUMENT_PATH, PAGE_PATH};
 pub use self::orders::{JoinOrder, JoinedRun, ListedRun, Order, OrderSender, Refusal};
-pub use self::place::PlaceStatus;
 pub use self::roster::Roster;
 pub use self::status::{NodeState, NodeStatus, PeerStatus, RunStatus, Snapshot, WayState};
 pub use self::token::{TOKEN_FILE, Token};

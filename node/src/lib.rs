@@ -12,7 +12,6 @@ pub mod hub;
 pub mod identity;
 pub mod learner;
 pub mod networks;
-pub mod relaying;
 pub mod report;
 pub mod run;
 pub mod runs;

@@ -2,6 +2,10 @@
 //!
 //! Starts the hub, the API and the runs, carries out what it is told through the API, and ends. The
 //! first SIGINT or SIGTERM ends the step under way, saves, leaves; the second ends the process.
+//!
+//! A relay (`--role relay`) is a node that trains nothing and helps others to meet: it answers Kademlia,
+//! tests addresses for AutoNAT, is found at the rendezvous, and passes on for peers behind routers. It is
+//! in no run, takes no orders and keeps nothing.
 
 pub(crate) mod orders;
 
@@ -12,7 +16,7 @@ use shoal_protocol::spec::RunSpec;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::api::{Api, NodeStatus, Order, Roster};
+use crate::api::{Api, NodeState, NodeStatus, Order, Roster};
 use crate::cli::CliError;
 use crate::config::{Config, DataSettings};
 use crate::hub::{Hub, HubHandle};
@@ -20,9 +24,13 @@ use crate::identity::Identity;
 use crate::runs::{Ended, Remembered, Runs};
 use crate::start::StartError;
 use crate::store::DirLock;
+use crate::swarm::{NetworkConfig, RelayBounds};
 
 /// Orders that wait: a person gives one at a time.
 const ORDERS_MAX: usize = 8;
+/// Connections that others open to a relay. Each costs some 200 KiB; bounded by the file handles of an
+/// ordinary system.
+const RELAY_CONNECTIONS_IN: u32 = 768;
 
 /// Why a node could not run.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -56,6 +64,8 @@ pub struct RunOrder {
     pub data: DataSettings,
     /// Where the first run's life is recorded, if it is.
     pub record: Option<PathBuf>,
+    /// Train nothing: relay.
+    pub relay: bool,
 }
 
 /// Runs a node until it is told to stop.
@@ -86,18 +96,28 @@ async fn run_node(config: &Config, order: RunOrder) -> Result<(), CliError> {
     let identity = Identity::load_or_create_with_work(config.data_dir(), config.overlay().identity_bits())?;
     let node = identity.node_id();
     let start = |error| CliError::operation(StartError::Network(error));
-    let (hub, handle) = Hub::new(config.network_config(), identity.keypair()).map_err(start)?;
+    let network = if order.relay { relay_config(config) } else { config.network_config() };
+    let (hub, handle) = Hub::new(network, identity.keypair()).map_err(start)?;
     tokio::spawn(hub.run());
 
     let (stop, stopped) = watch::channel(false);
-    let status = NodeStatus { network: config.network().as_str().to_owned(), node: node.to_string(), ..NodeStatus::default() };
+    let (state, name) = if order.relay { (NodeState::Relaying, "no run") } else { (NodeState::Idle, "") };
+    let (network, node, name) = (config.network().as_str().to_owned(), node.to_string(), name.to_owned());
+    let status = NodeStatus { network, node, name, state, ..NodeStatus::default() };
     let (roster, news) = watch::channel(Roster { node: status, hub: Some(handle.clone()), ..Roster::default() });
     let mut runs = Runs::new(config.clone(), identity, handle.clone(), stopped.clone(), roster);
-    begin(config, &mut runs, order).await?;
+    let relay = order.relay;
+    if !relay {
+        begin(config, &mut runs, order).await?;
+    }
 
     let api = Api::bind(config.api(), config.data_dir()).await?;
     tracing::info!(address = %api.address(), "the local API listens");
-    let (orders, given) = mpsc::channel(ORDERS_MAX);
+    let (orders, mut given) = mpsc::channel(ORDERS_MAX);
+    if relay {
+        // Whoever gives an order is told that nobody takes it.
+        given.close();
+    }
     let (mut until, again) = (stopped, orders.clone());
     tokio::spawn(api.serve(news, orders, async move {
         // An error means that the sender is gone, which is a stop too.
@@ -106,10 +126,19 @@ async fn run_node(config: &Config, order: RunOrder) -> Result<(), CliError> {
     live(&mut runs, &handle, (again, given), &stop, &mut signals).await
 }
 
+/// The network as a relay wants it: bounds sixteen times those of a node that trains.
+fn relay_config(config: &Config) -> NetworkConfig {
+    let mut network = config.network_config();
+    network.relay = Some(RelayBounds::dedicated());
+    network.connections.established_in = network.connections.established_in.max(RELAY_CONNECTIONS_IN);
+    network.connections.total = network.connections.established_in + network.connections.established_out;
+    network
+}
+
 /// Takes part in what was asked for, or in what it was in before, or in the network's own run.
 async fn begin(config: &Config, runs: &mut Runs, order: RunOrder) -> Result<(), CliError> {
     runs.offer_remembered().await.map_err(CliError::operation)?;
-    let RunOrder { mut wanted, data, mut record } = order;
+    let RunOrder { mut wanted, data, mut record, .. } = order;
     if wanted.is_empty() && runs.remembered().is_empty() {
         wanted.extend(config.overlay().run().map(|spec| Wanted { spec: spec.clone(), text: spec.to_toml() }));
     }

@@ -6,17 +6,21 @@
 //! * SGD: `v <- momentum v + g; w <- w - rate v`, PyTorch's convention, starting from `v = 0`.
 //! * AdamW: see its own room.
 //! * Before either, if the spec says so, the whole gradient is scaled down to a largest norm.
+//! * The rate of a step is the spec's times what the schedule leaves of it; see there.
 
 mod adamw;
+mod schedule;
 mod spec;
 
 use burn::tensor::{Device, Tensor};
 
+pub use schedule::{Decay, Schedule, Slope};
 pub use spec::{AdamW, OptimizerSpec, Rule};
 
 use crate::flat;
 use crate::layout::{Layout, TensorSpec};
 use adamw::Moments;
+use schedule::STEPS_MAX;
 
 /// Added to a norm that is divided by: a gradient of zero stays one.
 const NORM_EPSILON: f32 = 1e-12;
@@ -25,6 +29,9 @@ const NORM_EPSILON: f32 = 1e-12;
 #[derive(Clone)]
 pub(crate) struct Optimizer {
     clip: Option<f32>,
+    schedule: Schedule,
+    /// Steps taken, up to [`STEPS_MAX`].
+    steps: u32,
     state: State,
 }
 
@@ -49,7 +56,7 @@ impl Optimizer {
             }
             Rule::AdamW(spec) => State::AdamW(Moments::new(spec, zeros(layout, device))),
         };
-        Self { clip: spec.clip, state }
+        Self { clip: spec.clip, schedule: spec.schedule, steps: 0, state }
     }
 
     /// Moves every parameter a step along its gradient; neither has an autodiff graph. A parameter
@@ -58,9 +65,8 @@ impl Optimizer {
         if let Some(largest) = self.clip {
             clip(&mut gradients, largest);
         }
-        if let State::AdamW(moments) = &mut self.state {
-            moments.begin_step();
-        }
+        self.steps = self.steps.saturating_add(1).min(STEPS_MAX);
+        let share = self.schedule.share(self.steps);
         for (i, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
             let Some(gradient) = gradient else { continue };
             match &mut self.state {
@@ -72,42 +78,59 @@ impl Optimizer {
                             velocity.clone()
                         }
                     };
-                    parameter.inplace(|parameter| parameter.sub(direction.mul_scalar(*rate)));
+                    parameter.inplace(|parameter| parameter.sub(direction.mul_scalar(*rate * share)));
                 }
-                State::AdamW(moments) => parameter.inplace(|parameter| moments.step(i, parameter, gradient)),
+                State::AdamW(moments) => {
+                    parameter.inplace(|parameter| moments.step(i, self.steps, share, parameter, gradient));
+                }
             }
         }
     }
 
-    /// Numbers in the state: with momentum as many as there are parameters, without none; of AdamW
-    /// twice as many and one.
+    /// Numbers in the state: one, and with momentum as many as there are parameters, of AdamW twice as
+    /// many.
     pub(crate) fn state_count(&self) -> usize {
-        match &self.state {
-            State::Sgd { velocity, .. } => velocity.iter().map(|velocity| velocity.dims()[0]).sum(),
-            State::AdamW(moments) => moments.state_count(),
+        let counts = |tensors: &[Tensor<1>]| tensors.iter().map(|tensor| tensor.dims()[0]).sum::<usize>();
+        1 + match &self.state {
+            State::Sgd { velocity, .. } => counts(velocity),
+            State::AdamW(moments) => moments.tensors().map(counts).sum(),
         }
     }
 
-    /// The state in flat order. `None` if the device failed to hand it over.
+    /// The steps, then the tensors in flat order. `None` if the device failed to hand them over.
     pub(crate) fn state(&self) -> Option<Vec<f32>> {
+        let mut state = vec![self.steps as f32];
         match &self.state {
-            State::Sgd { velocity, .. } => flat::to_weights(velocity),
-            State::AdamW(moments) => moments.state(),
+            State::Sgd { velocity, .. } => state.extend(flat::to_weights(velocity)?),
+            State::AdamW(moments) => {
+                for tensors in moments.tensors() {
+                    state.extend(flat::to_weights(tensors)?);
+                }
+            }
         }
+        Some(state)
     }
 
     /// Takes up a state of [`Optimizer::state_count`] finite numbers. `false`, and nothing has
-    /// changed, if no optimizer can have come to it.
+    /// changed, if no optimizer can have come to it: steps are a whole number.
     pub(crate) fn restore(&mut self, layout: &Layout, state: &[f32], device: &Device) -> bool {
-        match &mut self.state {
+        let Some((&steps, numbers)) = state.split_first() else { return false };
+        if steps.fract() != 0.0 || !(0.0..=STEPS_MAX as f32).contains(&steps) {
+            return false;
+        }
+        let restored = match &mut self.state {
             State::Sgd { velocity, .. } => {
                 if !velocity.is_empty() {
-                    *velocity = flat::to_tensors(layout, state, device);
+                    *velocity = flat::to_tensors(layout, numbers, device);
                 }
                 true
             }
-            State::AdamW(moments) => moments.restore(layout, state, device),
+            State::AdamW(moments) => moments.restore(layout, numbers, device),
+        };
+        if restored {
+            self.steps = steps as u32;
         }
+        restored
     }
 }
 

@@ -1,5 +1,6 @@
 //! The `optimizer` key of a task: which rule, and its numbers.
 
+use super::schedule::Schedule;
 use crate::section::Section;
 use crate::task::TaskError;
 
@@ -15,8 +16,6 @@ const DECAY_MAX: f64 = 1.0;
 const EPSILON: std::ops::RangeInclusive<f64> = 1e-12..=1.0;
 /// Largest norm to clip to (a guess: beyond it nothing is clipped).
 const CLIP_MAX: f64 = 1e6;
-/// Longest warm-up, steps (a guess).
-const WARMUP_MAX: f64 = 1e6;
 
 /// The `optimizer` key of a task.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +24,8 @@ pub struct OptimizerSpec {
     pub rule: Rule,
     /// A gradient whose norm over all parameters is larger is scaled down to this norm; above 0.
     pub clip: Option<f32>,
+    /// How the rate changes with the node's own steps.
+    pub schedule: Schedule,
 }
 
 /// How a gradient becomes a step.
@@ -54,36 +55,38 @@ pub struct AdamW {
     pub epsilon: f32,
     /// Share of a weight that a step of rate 1 takes away: 0 to 1, 0.01 by default.
     pub decay: f32,
-    /// Steps over which the rate grows evenly to its full size: 0 (the default) to a million.
-    pub warmup: u32,
 }
 
 impl OptimizerSpec {
     /// Reads `{ kind = "sgd", rate = 0.2, momentum = 0.9 }` or `{ kind = "adamw", rate = 0.003 }`;
-    /// all but kind and rate may be left out, and both may have `clip = 1.0`.
+    /// all but kind and rate may be left out, and both may have `clip = 1.0` and a schedule: `warmup = 100,
+    /// schedule = "cosine", until = 5000, floor = 0.1`.
     pub(crate) fn parse(section: &Section<'_>) -> Result<Self, TaskError> {
         let kinds = "\"sgd\" or \"adamw\"";
         let rule = match section.text("kind", kinds)? {
             "sgd" => {
-                section.only(&["kind", "rate", "momentum", "clip"])?;
+                known(section, &["kind", "rate", "momentum", "clip"])?;
                 Rule::Sgd { rate: rate(section)?, momentum: within(section, "momentum", 0.0..=MOMENTUM_MAX, 0.0)? }
             }
             "adamw" => {
-                section.only(&["kind", "rate", "beta1", "beta2", "epsilon", "decay", "warmup", "clip"])?;
+                known(section, &["kind", "rate", "beta1", "beta2", "epsilon", "decay", "clip"])?;
                 Rule::AdamW(AdamW {
                     rate: rate(section)?,
                     beta1: within(section, "beta1", 0.0..=BETA_MAX, 0.9)?,
                     beta2: within(section, "beta2", 0.0..=BETA_MAX, 0.999)?,
                     epsilon: within(section, "epsilon", EPSILON, 1e-8)?,
                     decay: within(section, "decay", 0.0..=DECAY_MAX, 0.01)?,
-                    // A fraction of a step is left away.
-                    warmup: within(section, "warmup", 0.0..=WARMUP_MAX, 0.0)? as u32,
                 })
             }
             other => return Err(section.wrong("kind", format!("{other:?}"), kinds)),
         };
-        Ok(Self { rule, clip: positive(section, "clip", CLIP_MAX)? })
+        Ok(Self { rule, clip: positive(section, "clip", CLIP_MAX)?, schedule: Schedule::parse(section)? })
     }
+}
+
+/// Refuses every key but these and a schedule's.
+fn known(section: &Section<'_>, own: &[&str]) -> Result<(), TaskError> {
+    section.only(&[own, &Schedule::KEYS].concat())
 }
 
 fn rate(section: &Section<'_>) -> Result<f32, TaskError> {

@@ -93,7 +93,7 @@ impl TaskSpec {
         let optimizer = OptimizerSpec::parse(&section.section("optimizer", "a table such as { kind = \"sgd\", rate = 0.2 }")?)?;
         let init = section.digest("init")?;
         let layout = Layout::new(model.tensors())?;
-        if batch.saturating_mul(model.widest()) > ACTIVATIONS_MAX {
+        if batch > batch_max(&model) {
             let expected = "so small that batch times the widest layer is at most 268435456";
             return Err(section.wrong("batch", batch, expected));
         }
@@ -103,7 +103,7 @@ impl TaskSpec {
     /// The files without which nothing can be trained or evaluated, by their hashes.
     #[must_use]
     pub fn needs(&self) -> Vec<Digest> {
-        self.init.iter().copied().collect()
+        self.init.into_iter().chain(self.model.needs()).collect()
     }
 
     /// The task with its files, which are read and checked here.
@@ -112,7 +112,16 @@ impl TaskSpec {
     /// [`TaskError::File`] if one was not given, cannot be read, or is not what it must be.
     pub fn equip(self, assets: &Assets) -> Result<Task, TaskError> {
         let start = self.init.map(|digest| weights(assets, &digest, &self.layout, "task.init")).transpose()?;
-        Ok(Task { spec: self, start: start.map(Into::into) })
+        let model = self.model.equip(assets)?;
+        Ok(Task { spec: Self { model, ..self }, start: start.map(Into::into) })
+    }
+
+    /// The same task for the model that is left when a [`crate::Lora`] is merged; `None` of any other model.
+    pub(super) fn base(&self) -> Option<Self> {
+        let model = self.model.base()?;
+        // What was equipped has had this layout checked.
+        let layout = Layout::new(model.tensors()).ok()?;
+        Some(Self { model, layout, init: None, ..self.clone() })
     }
 
     /// The shape of one example; of a language task the context.
@@ -139,6 +148,12 @@ impl TaskSpec {
         self.batch
     }
 
+    /// The largest batch that a node may choose for itself.
+    #[must_use]
+    pub fn batch_max(&self) -> usize {
+        batch_max(&self.model)
+    }
+
     /// The model.
     #[must_use]
     pub const fn model(&self) -> &ModelSpec {
@@ -156,6 +171,11 @@ impl TaskSpec {
     pub const fn layout(&self) -> &Layout {
         &self.layout
     }
+}
+
+/// The largest batch that the model's activations have room for.
+fn batch_max(model: &ModelSpec) -> usize {
+    (ACTIVATIONS_MAX / model.widest().max(1)).min(BATCH_MAX)
 }
 
 /// The weights of this layout that lie in the safetensors file with this hash; `key` is who asks.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::Gpt;
-use crate::optimizer::{AdamW, Rule};
+use crate::optimizer::{AdamW, Decay, Rule, Schedule};
+
+const CONSTANT: Schedule = Schedule { warmup: 0, decay: Decay::Constant };
 
 const DIGITS: &str = r#"
     kind = "classify"
@@ -21,7 +23,7 @@ fn parse(text: &str) -> Result<Task, TaskError> {
 fn the_documented_table_is_read() {
     let task = parse(DIGITS).expect("a task");
     assert_eq!((task.inputs(), task.classes(), task.batch()), (&[8, 8][..], 10, 16));
-    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::Sgd { rate: 0.2, momentum: 0.0 }, clip: None });
+    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::Sgd { rate: 0.2, momentum: 0.0 }, clip: None, schedule: CONSTANT });
     let names: Vec<_> = task.layout().tensors().iter().map(|tensor| (tensor.name(), tensor.shape())).collect();
     let expected: [(&str, &[usize]); 4] =
         [("layers.0.weight", &[64, 64]), ("layers.0.bias", &[64]), ("layers.1.weight", &[64, 10]), ("layers.1.bias", &[10])];
@@ -53,7 +55,7 @@ fn a_wrong_table_is_told_which_key_and_what_would_be_right() {
         ("[64]", "[65537]", format!("`task.model.hidden[0]` is 65537, but must be {widths}")),
         ("[64]", "64", format!("`task.model.hidden` is 64, but must be {widths}")),
         ("hidden", "hiddn", "`task.model.hiddn` is not a key of this table; there are `kind`, `hidden`".to_owned()),
-        ("\"mlp\"", "\"cnn\"", "`task.model.kind` is \"cnn\", but must be \"mlp\"".to_owned()),
+        ("\"mlp\"", "\"gpt\"", "`task.model.kind` is \"gpt\", but must be \"mlp\", \"cnn\" or \"lora\"".to_owned()),
         ("\"sgd\"", "\"adam\"", "`task.optimizer.kind` is \"adam\", but must be \"sgd\" or \"adamw\"".to_owned()),
         ("rate = 0.2", "", "`task.optimizer.rate` is missing; it must be a number above 0 and at most 10".to_owned()),
         ("rate = 0.2", "rate = 0", "`task.optimizer.rate` is 0, but must be a number above 0 and at most 10".to_owned()),
@@ -99,12 +101,15 @@ fn the_documented_language_table_is_read() {
     assert_eq!(task.vocabulary().map(|vocabulary| (vocabulary.token('\n'), vocabulary.token('?'))), Some((5, 0)));
     let gpt = task.model().downcast::<Gpt>().expect("a transformer");
     assert_eq!((gpt.layers(), gpt.width(), gpt.heads(), gpt.hidden()), (2, 32, 4, 128));
-    let defaults = AdamW { rate: 0.003, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.01, warmup: 0 };
-    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::AdamW(defaults), clip: None });
+    let defaults = AdamW { rate: 0.003, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.01 };
+    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::AdamW(defaults), clip: None, schedule: CONSTANT });
     let full = "rate = 1, beta1 = 0.8, beta2 = 0.95, epsilon = 1e-6, decay = 0, warmup = 9, clip = 1.5";
-    let adamw = AdamW { rate: 1.0, beta1: 0.8, beta2: 0.95, epsilon: 1e-6, decay: 0.0, warmup: 9 };
+    let adamw = AdamW { rate: 1.0, beta1: 0.8, beta2: 0.95, epsilon: 1e-6, decay: 0.0 };
     let task = parse(&LANGUAGE.replace("rate = 0.003", full)).expect("a task");
-    assert_eq!(*task.optimizer(), OptimizerSpec { rule: Rule::AdamW(adamw), clip: Some(1.5) });
+    assert_eq!(
+        *task.optimizer(),
+        OptimizerSpec { rule: Rule::AdamW(adamw), clip: Some(1.5), schedule: Schedule { warmup: 9, ..CONSTANT } }
+    );
 }
 
 #[test]
@@ -121,7 +126,7 @@ fn a_wrong_language_table_is_told_too() {
             `vocabulary`, `batch`, `model`, `optimizer`, `init`"
                 .to_owned(),
         ),
-        ("\"gpt\"", "\"mlp\"", "`task.model.kind` is \"mlp\", but must be \"gpt\"".to_owned()),
+        ("\"gpt\"", "\"mlp\"", "`task.model.kind` is \"mlp\", but must be \"gpt\" or \"lora\"".to_owned()),
         ("heads = 4", "heads = 32", "`task.model.width` is 32, but must be a multiple of twice the heads".to_owned()),
         ("layers = 2", "layers = 65", "`task.model.layers` is 65, but must be a whole number between 1 and 64".to_owned()),
         (
@@ -148,7 +153,7 @@ fn a_wrong_language_table_is_told_too() {
             "rate = 0.003",
             "rate = 1, momentum = 0",
             "`task.optimizer.momentum` is not a key of this table; there are `kind`, \
-            `rate`, `beta1`, `beta2`, `epsilon`, `decay`, `warmup`, `clip`"
+            `rate`, `beta1`, `beta2`, `epsilon`, `decay`, `clip`, `warmup`, `schedule`, `until`, `floor`"
                 .to_owned(),
         ),
     ];

@@ -1,34 +1,23 @@
-//! What a network says of its own place, as the API says it: the same for a node and for a relay.
+//! What a network says of its own place, in the API's words: the same for a node in a run, in none, and a relay.
 
-use std::collections::BTreeMap;
+use super::{NodeStatus, WayState};
+use crate::hub::News;
 
-use super::WayState;
-use crate::swarm::Network;
-
-/// How a node can be reached and how it finds others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PlaceStatus {
-    /// The name of a [`crate::swarm::Reach`].
-    pub reach: String,
-    /// The addresses that others are told.
-    pub addresses: Vec<String>,
-    /// By the names of [`crate::swarm::Way`].
-    pub ways: BTreeMap<String, WayState>,
-}
-
-impl PlaceStatus {
-    /// As of now.
+impl NodeStatus {
+    /// With where it listens, how it can be reached, who is connected and how it finds others.
     #[must_use]
-    pub fn of(network: &Network) -> Self {
-        let (reach, addresses) = network.reach();
+    pub fn placed(self, news: &News) -> Self {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let way = |status: crate::swarm::WayStatus| {
-            (status.way.name().to_owned(), WayState { state: status.state, found: count(status.found) })
+        let way = |status: &crate::swarm::WayStatus| {
+            (status.way.name().to_owned(), WayState { state: status.state.clone(), found: count(status.found) })
         };
         Self {
-            reach: reach.name().to_owned(),
-            addresses: addresses.iter().map(ToString::to_string).collect(),
-            ways: network.ways().into_iter().map(way).collect(),
+            listen: news.listen.iter().map(ToString::to_string).collect(),
+            reach: news.reach.name().to_owned(),
+            addresses: news.addresses.iter().map(ToString::to_string).collect(),
+            connected: count(news.peers.len()),
+            ways: news.ways.iter().map(way).collect(),
+            ..self
         }
     }
 }

@@ -58,12 +58,7 @@ impl Roster {
         let mut status = NodeStatus { state, ..self.node.clone() };
         if let Some(hub) = &self.hub {
             (status.sent_bytes, status.received_bytes) = hub.byte_counts();
-            let news = Arc::clone(&hub.news().borrow());
-            status.listen = news.listen.iter().map(ToString::to_string).collect();
-            status.connected = u32::try_from(news.peers.len()).unwrap_or(u32::MAX);
-            status.reach = news.place.reach.clone();
-            status.addresses = news.place.addresses.clone();
-            status.ways = news.place.ways.clone();
+            status = status.placed(&Arc::clone(&hub.news().borrow()));
         }
         status
     }

@@ -17,7 +17,6 @@ use crate::api::{JoinOrder, JoinedRun, RUNS_PATH};
 use crate::config::{Config, ConfigError, DataSettings, Place, Settings};
 use crate::identity::Identity;
 use crate::networks::{NETWORK_FILE, Network};
-use crate::run::orders::run_id;
 use crate::run::{RunOrder, Wanted};
 use crate::ticket::{Ticket, TicketError};
 use crate::visit;
@@ -83,7 +82,7 @@ impl Target {
         if let Some(ticket) = ticket(text)? {
             return Ok(Self::Ticket(Box::new(ticket)));
         }
-        let named = run_id(text).map(Self::Id).or_else(|| Self::network(text));
+        let named = text.parse().ok().map(Self::Id).or_else(|| Self::network(text));
         named.ok_or_else(|| CliError::usage(JoinError::NoTarget(text.chars().take(80).collect())))
     }
 
@@ -125,7 +124,7 @@ pub(super) fn command(args: JoinArgs, start: impl FnOnce(&Config, RunOrder) -> R
             (None, None) => return Err(no_run(&config)),
         },
     };
-    run::foreground(&config, RunOrder { wanted: vec![wanted], data, record: None }, start)
+    run::foreground(&config, RunOrder { wanted: vec![wanted], data, record: None, relay: false }, start)
 }
 
 /// The node's configuration, in the network that was named, if one was.

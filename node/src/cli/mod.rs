@@ -33,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use self::demo::{DemoOutcome, DemoPlan};
+pub use self::demo::{DemoOutcome, DemoPlan, DemoSubject, OwnSubject, Yardsticks};
 pub use self::error::{CliError, Exit};
 pub use self::init::EXAMPLE_SPEC;
 
@@ -117,7 +117,7 @@ fn dispatch(verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Demo(args) => demo::command(&args, |plan, row| crate::demo::run(plan, row).map_err(CliError::operation)),
         Verb::Sim(args) => sim::command(&args),
-        Verb::Run(args) => run::command(*args, crate::run::run, crate::relaying::run),
+        Verb::Run(args) => run::command(*args, crate::run::run),
         Verb::Join(args) => join::command(*args, crate::run::run),
         Verb::Runs(args) => runs::command(*args),
         Verb::New(args) => new::command(&args),

@@ -47,19 +47,21 @@ pub enum Role {
 #[diagnostic(code(shoal::run::record), help("name exactly one run with --run to record it"))]
 struct RecordOfMany(usize);
 
+/// A relay is in no run.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("a relay takes part in no run, and one was named")]
+#[diagnostic(code(shoal::run::relay), help("leave out --run and --record, or --role relay"))]
+struct RunOfRelay;
+
 /// Checks configuration, specs and tasks, then hands them to `start`, which returns when the node is told
-/// to stop. A relay is handed to `relay`.
-pub(super) fn command(
-    args: RunArgs,
-    start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
-    relay: impl FnOnce(&Config) -> Result<(), CliError>,
-) -> Result<(), CliError> {
+/// to stop.
+pub(super) fn command(args: RunArgs, start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>) -> Result<(), CliError> {
+    let relay = args.role == Role::Relay;
+    if relay && !(args.run.is_empty() && args.record.is_none()) {
+        return Err(CliError::usage(RunOfRelay));
+    }
     let data = args.settings.data_settings();
     let config = Config::load(&args.place, args.settings)?;
-    if args.role == Role::Relay {
-        prepare(&config)?;
-        return relay(&config);
-    }
     let mut wanted: Vec<Wanted> = Vec::with_capacity(args.run.len());
     for path in &args.run {
         let (spec, text) = spec::read(path)?;
@@ -71,7 +73,7 @@ pub(super) fn command(
     if args.record.is_some() && wanted.len() != 1 {
         return Err(CliError::usage(RecordOfMany(wanted.len())));
     }
-    foreground(&config, RunOrder { wanted, data, record: args.record }, start)
+    foreground(&config, RunOrder { wanted, data, record: args.record, relay }, start)
 }
 
 /// What every verb does that becomes a node: there must be one in the data directory, and it logs.
@@ -80,12 +82,6 @@ pub(super) fn foreground(
     order: RunOrder,
     start: impl FnOnce(&Config, RunOrder) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    prepare(config)?;
-    start(config, order)
-}
-
-/// There is a node in the data directory, and it logs.
-fn prepare(config: &Config) -> Result<(), CliError> {
     if !config.data_dir().join(KEY_FILE).exists() {
         return Err(CliError::NoNode(config.data_dir().to_owned()));
     }
@@ -95,5 +91,5 @@ fn prepare(config: &Config) -> Result<(), CliError> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
-    Ok(())
+    start(config, order)
 }

@@ -2,14 +2,16 @@
 //!
 //! Same initial weights, same optimizer and batch, as many steps as each node of the network takes.
 
-use shoal_ml::{DataError, Dataset, Device, EvalError, Split, Task, TrainError, Trainer, evaluate};
-use shoal_protocol::spec::RunSpec;
+use shoal_ml::{DataError, Dataset, Device, EvalError, TrainError, Trainer, evaluate};
 
-/// Accuracies on the same held-out data as the network's.
+use super::subject::Subject;
+use crate::cli::Yardsticks;
+
+/// How good they are on the same unseen data as the network; `None` where nobody asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Baselines {
-    pub(super) alone_mean: f64,
-    pub(super) pooled: f64,
+    pub(super) alone_mean: Option<f64>,
+    pub(super) pooled: Option<f64>,
 }
 
 /// Why a yardstick could not be trained.
@@ -25,21 +27,26 @@ pub(super) enum BaselineError {
 
 impl Baselines {
     pub(super) fn train(
-        task: &Task,
-        spec: &RunSpec,
-        split: &Split,
+        subject: &Subject,
         shards: &[Dataset],
         steps: u32,
+        yardsticks: Yardsticks,
     ) -> Result<Self, BaselineError> {
+        let Subject { task, spec, split, measure, .. } = subject;
         let one = |data: &Dataset, seed: u64| -> Result<f64, BaselineError> {
             let mut weights = task.init(spec.seed());
             Trainer::new(task, data.clone(), seed, Device::Cpu)?.train(&mut weights, steps, &mut || true)?;
-            Ok(evaluate(task, &weights, &split.test, Device::Cpu)?.accuracy)
+            Ok(measure.of(&evaluate(task, &weights, &split.test, Device::Cpu)?))
         };
-        let mut alone = 0.0;
-        for (node, shard) in shards.iter().enumerate() {
-            alone += one(shard, node as u64)?;
+        let mut alone_mean = None;
+        if yardsticks == Yardsticks::All {
+            let mut sum = 0.0;
+            for (node, shard) in shards.iter().enumerate() {
+                sum += one(shard, node as u64)?;
+            }
+            alone_mean = Some(sum / shards.len() as f64);
         }
-        Ok(Self { alone_mean: alone / shards.len() as f64, pooled: one(&split.train, spec.seed())? })
+        let pooled = if yardsticks == Yardsticks::None { None } else { Some(one(&split.train, spec.seed())?) };
+        Ok(Self { alone_mean, pooled })
     }
 }

@@ -1,21 +1,20 @@
 //! `shoal demo`: a whole network in one process, and what it is worth.
 //!
-//! Every node is a real one: its own identity, swarm, store, threads and shard of the digits, its
+//! Every node is a real one: its own identity, swarm, store, threads and shard of the data, its
 //! own loopback sockets. All but the first are given ONE address, the first's; the others they find
 //! through Kademlia. Beside the network stand its two yardsticks, trained with the same settings for
 //! the same number of steps: each node's shard alone, and one model on all shards together.
 
 mod baseline;
 mod cost;
+mod subject;
 mod watch;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
-use shoal_ml::data::digits;
-use shoal_ml::{Dataset, Device, Task, evaluate, safetensors};
-use shoal_protocol::spec::RunSpec;
+use shoal_ml::{Dataset, Device, evaluate, safetensors};
 use shoal_protocol::time::Span;
 use shoal_protocol::wire::INLINE_BYTES_MAX;
 use tokio::sync::{mpsc, watch as channel};
@@ -26,17 +25,14 @@ use crate::cli::{DemoOutcome, DemoPlan};
 use crate::driver::{DriverError, Progress};
 use crate::identity::Identity;
 use crate::learner::Final;
-use crate::report::{Accuracies, ByteFigures, DEMO_SCHEMA, DemoResult, DemoRow, DemoSummary};
+use crate::report::{ByteFigures, DEMO_SCHEMA, DemoResult, DemoRow, DemoSummary, Quality};
 use crate::start::{RunPlan, StartError, start};
 use crate::swarm::{NetworkConfig, NetworkName};
 
 use baseline::Baselines;
+use subject::{PEERS, Subject};
 use watch::{Course, Event};
 
-/// Local steps of a round.
-const STEPS: u32 = 10;
-/// Peers heard in a round, `s`: a full mesh up to nine nodes.
-const PEERS: u16 = 8;
 /// Longest wait for the nodes to find each other.
 const WAIT: Duration = Duration::from_secs(20);
 /// Longest silence of the whole network before the demo is given up. Bounds a wait, measures nothing.
@@ -75,7 +71,10 @@ pub enum DemoError {
     },
     /// Data, model or figures.
     #[error("{0}")]
-    #[diagnostic(code(shoal::demo::setting), help("choose fewer nodes or another partition"))]
+    #[diagnostic(
+        code(shoal::demo::setting),
+        help("choose fewer nodes, another partition, or another model, or data that fits the spec")
+    )]
     Setting(String),
     /// Something of the operating system's.
     #[error("{what}: {source}")]
@@ -88,22 +87,6 @@ pub enum DemoError {
     },
 }
 
-/// The spec that a demo's nodes share.
-///
-/// # Panics
-/// Never: the values are within a spec's bounds for every plan.
-fn spec(plan: &DemoPlan) -> RunSpec {
-    // A round is over when all have spoken, after a tenth of its period at the soonest; a fifth of the
-    // period is what nodes on a busy machine wait for each other.
-    let period_ms = (60 * u32::from(plan.nodes)).max(500);
-    let text = format!(
-        "version = 1\nname = \"demo\"\nseed = {}\n[round]\nsteps = {STEPS}\nperiod_ms = {period_ms}\npeers = {PEERS}\n{}",
-        plan.seed,
-        include_str!("task.toml"),
-    );
-    RunSpec::parse(&text).unwrap_or_else(|error| unreachable!("the demo's own spec: {error}"))
-}
-
 /// Runs a demo to its end; `row` is called as each round ends on all nodes.
 ///
 /// # Errors
@@ -111,17 +94,16 @@ fn spec(plan: &DemoPlan) -> RunSpec {
 pub fn run(plan: &DemoPlan, row: &mut dyn FnMut(&DemoRow)) -> Result<DemoOutcome, DemoError> {
     let began = Instant::now();
     let setting = |error: &dyn core::fmt::Display| DemoError::Setting(error.to_string());
-    let spec = spec(plan);
-    let task = Task::parse(spec.task()).map_err(|error| setting(&error))?;
-    let split = digits::seeded(plan.seed).map_err(|error| setting(&error))?;
-    let partition: shoal_ml::Partition = plan.partition.to_string().parse().map_err(|error| setting(&error))?;
-    let shards = partition
-        .assign(split.train.labels(), split.train.classes(), usize::from(plan.nodes), plan.seed)
+    let subject = Subject::of(plan).map_err(DemoError::Setting)?;
+    let train = &subject.split.train;
+    let shards = plan
+        .partition
+        .assign(train.labels(), train.classes(), usize::from(plan.nodes), plan.seed)
         .map_err(|error| setting(&error))?;
     let shards: Vec<Dataset> =
-        shards.iter().map(|indices| split.train.subset(indices)).collect::<Result<_, _>>().map_err(|error| setting(&error))?;
-    let steps = plan.rounds * STEPS;
-    let baselines = Baselines::train(&task, &spec, &split, &shards, steps).map_err(|error| setting(&error))?;
+        shards.iter().map(|indices| train.subset(indices)).collect::<Result<_, _>>().map_err(|error| setting(&error))?;
+    let steps = plan.rounds.saturating_mul(subject.spec.round().steps);
+    let baselines = Baselines::train(&subject, &shards, steps, plan.yardsticks).map_err(|error| setting(&error))?;
 
     let folder = tempfile::tempdir().map_err(|source| DemoError::System { what: "no temporary folder", source })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -129,10 +111,10 @@ pub fn run(plan: &DemoPlan, row: &mut dyn FnMut(&DemoRow)) -> Result<DemoOutcome
         .enable_all()
         .build()
         .map_err(|source| DemoError::System { what: "no runtime", source })?;
-    let together = runtime.block_on(together(plan, &spec, &shards, &split.test, folder.path(), row))?;
+    let together = runtime.block_on(together(plan, &subject, &shards, folder.path(), row))?;
     drop(runtime);
 
-    let (summary, model) = figures(plan, &task, &split.test, &baselines, &together, began)?;
+    let (summary, model) = figures(plan, &subject, &baselines, &together, began)?;
     Ok(DemoOutcome { result: DemoResult { summary, rows: together.course.into_rows() }, model })
 }
 
@@ -145,9 +127,8 @@ struct Together {
 /// Starts all nodes, watches them to the last round, stops them.
 async fn together(
     plan: &DemoPlan,
-    spec: &RunSpec,
+    subject: &Subject,
     shards: &[Dataset],
-    test: &Dataset,
     folder: &Path,
     row: &mut dyn FnMut(&DemoRow),
 ) -> Result<Together, DemoError> {
@@ -163,12 +144,12 @@ async fn together(
         network.peers_target = usize::from(PEERS).max(12);
         network.heartbeat = Duration::from_millis(500);
         let plan = RunPlan {
-            spec: spec.clone(),
+            spec: subject.spec.clone(),
             network: name,
             identity: Identity::generate(),
             dir: folder.join(node.to_string()),
             train: shard.clone(),
-            test: Some(test.clone()),
+            test: Some(subject.watched.clone()),
             device: Device::Cpu,
             wait_for_peers: usize::from(plan.nodes - 1).min(usize::from(PEERS)),
             wait: Span(u64::try_from(WAIT.as_micros()).unwrap_or(u64::MAX)),
@@ -203,7 +184,7 @@ async fn together(
         tokio::spawn(hub.run());
         nodes.spawn(async move { (node, driver.run(stopped).await) });
     }
-    let mut course = Course::new(shards.len(), u64::from(plan.rounds));
+    let mut course = Course::new(shards.len(), u64::from(plan.rounds), subject.measure);
     while !course.is_over() {
         tokio::select! {
             event = inbox.recv() => if let Some((node, progress)) = event { course.take(node, &progress, row) },
@@ -246,18 +227,20 @@ fn early_end(ended: Result<(usize, Result<Final, DriverError>), tokio::task::Joi
 /// The JSON's figures and the first node's model.
 fn figures(
     plan: &DemoPlan,
-    task: &Task,
-    test: &Dataset,
+    subject: &Subject,
     baselines: &Baselines,
     together: &Together,
     began: Instant,
 ) -> Result<(DemoSummary, Vec<u8>), DemoError> {
     let setting = |error: &dyn core::fmt::Display| DemoError::Setting(error.to_string());
-    let mut accuracies = Vec::with_capacity(together.finals.len());
+    let Subject { task, measure, .. } = subject;
+    let mut qualities = Vec::with_capacity(together.finals.len());
     for last in &together.finals {
-        accuracies.push(evaluate(task, &last.averaged, test, Device::Cpu).map_err(|error| setting(&error))?.accuracy);
+        let metrics = evaluate(task, &last.averaged, &subject.split.test, Device::Cpu).map_err(|error| setting(&error))?;
+        qualities.push(measure.of(&metrics));
     }
-    let mean = accuracies.iter().sum::<f64>() / accuracies.len() as f64;
+    let mean = qualities.iter().sum::<f64>() / qualities.len() as f64;
+    let averaged = together.finals.first().map(|last| last.averaged.as_slice()).unwrap_or_default();
     let (sent, payload) = together.course.bytes_per_node_per_round();
     let cost = cost::so_far().map_err(|source| DemoError::System { what: "no resource figures", source })?;
     let summary = DemoSummary {
@@ -265,10 +248,13 @@ fn figures(
         nodes: plan.nodes,
         rounds: plan.rounds,
         seed: plan.seed,
+        data: subject.data.clone(),
         partition: plan.partition.to_string(),
-        accuracy: Accuracies {
+        said: subject.said(averaged, plan.seed).map_err(DemoError::Setting)?,
+        measure: *measure,
+        quality: Quality {
             mean,
-            min: accuracies.iter().copied().fold(f64::INFINITY, f64::min),
+            worst: measure.worst(qualities.iter().copied()),
             alone_mean: baselines.alone_mean,
             pooled: baselines.pooled,
         },
@@ -283,9 +269,8 @@ fn figures(
         rss_peak_mb: cost.rss_peak_mb,
     };
     let metadata =
-        [("format", "pt".to_owned()), ("shoal.run", spec(plan).run_id().to_string()), ("shoal.round", plan.rounds.to_string())];
+        [("format", "pt".to_owned()), ("shoal.run", subject.spec.run_id().to_string()), ("shoal.round", plan.rounds.to_string())];
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let averaged = together.finals.first().map(|last| last.averaged.as_slice()).unwrap_or_default();
     let model = safetensors::export(task.layout(), averaged, &metadata).map_err(|error| setting(&error))?;
     Ok((summary, model))
 }

@@ -1,7 +1,7 @@
 //! Watching the nodes' rounds go by: from each node's progress to one row a round.
 
 use super::Progress;
-use crate::report::DemoRow;
+use crate::report::{DemoRow, Measure};
 
 /// A node's number and what it says.
 pub(super) type Event = (usize, Progress);
@@ -10,7 +10,7 @@ pub(super) type Event = (usize, Progress);
 #[derive(Clone, Debug, Default)]
 struct Seen {
     round: u64,
-    accuracy: f64,
+    quality: f64,
     tried: u64,
     heard: usize,
     sent_bytes: u64,
@@ -22,14 +22,15 @@ struct Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Course {
     nodes: Vec<Seen>,
+    measure: Measure,
     rounds: u64,
     rows: Vec<DemoRow>,
     sent_before: u64,
 }
 
 impl Course {
-    pub(super) fn new(nodes: usize, rounds: u64) -> Self {
-        Self { nodes: vec![Seen::default(); nodes], rounds, rows: Vec::new(), sent_before: 0 }
+    pub(super) fn new(nodes: usize, rounds: u64, measure: Measure) -> Self {
+        Self { measure, nodes: vec![Seen::default(); nodes], rounds, rows: Vec::new(), sent_before: 0 }
     }
 
     /// Takes a node's word. When the last node has tried a round's weights, that is a row; a node may
@@ -40,7 +41,7 @@ impl Course {
             Progress::Mixed { round, heard, sent_bytes, payload_bytes } => {
                 (seen.round, seen.heard, seen.sent_bytes, seen.payload_bytes) = (round, heard, sent_bytes, payload_bytes);
             }
-            Progress::Evaluated { round, accuracy } => (seen.tried, seen.accuracy) = (round, accuracy),
+            Progress::Evaluated { round, metrics } => (seen.tried, seen.quality) = (round, self.measure.of(&metrics)),
             Progress::Finished => seen.finished = true,
         }
         let done = self.round();
@@ -75,14 +76,14 @@ impl Course {
 
     fn row(&mut self, round: u64) -> DemoRow {
         let count = self.nodes.len() as f64;
-        let accuracies = || self.nodes.iter().map(|seen| seen.accuracy);
+        let qualities = || self.nodes.iter().map(|seen| seen.quality);
         let sent: u64 = self.nodes.iter().map(|seen| seen.sent_bytes).sum();
         let sent_now = sent.saturating_sub(core::mem::replace(&mut self.sent_before, sent));
         DemoRow {
             round: u32::try_from(round).unwrap_or(u32::MAX),
-            mean: accuracies().sum::<f64>() / count,
-            min: accuracies().fold(f64::INFINITY, f64::min),
-            max: accuracies().fold(0.0, f64::max),
+            mean: qualities().sum::<f64>() / count,
+            worst: self.measure.worst(qualities()),
+            best: self.measure.best(qualities()),
             peers: self.nodes.iter().map(|seen| seen.heard as f64).sum::<f64>() / count,
             sent_bytes: sent_now / self.nodes.len() as u64,
         }
@@ -92,6 +93,7 @@ impl Course {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shoal_ml::Metrics;
 
     fn mixed(round: u64) -> Progress {
         Progress::Mixed { round, heard: 1, sent_bytes: 100 * round, payload_bytes: 10 * round }
@@ -99,18 +101,19 @@ mod tests {
 
     #[test]
     fn a_row_comes_when_the_last_node_has_tried_its_weights() {
-        let mut course = Course::new(2, 2);
+        let tried = |round, accuracy| Progress::Evaluated { round, metrics: Metrics { accuracy, loss: 1.0, examples: 1 } };
+        let mut course = Course::new(2, 2, Measure::Accuracy);
         let mut rows = Vec::new();
         let mut take = |node, progress: Progress| course.take(node, &progress, &mut |row| rows.push(*row));
         take(0, mixed(1));
-        take(0, Progress::Evaluated { round: 1, accuracy: 0.5 });
+        take(0, tried(1, 0.5));
         take(1, mixed(2));
-        take(1, Progress::Evaluated { round: 2, accuracy: 0.7 });
+        take(1, tried(2, 0.7));
         take(0, mixed(2));
         take(0, Progress::Finished);
         take(1, Progress::Finished);
-        take(0, Progress::Evaluated { round: 2, accuracy: 0.9 });
-        assert_eq!(rows.iter().map(|row| (row.round, row.min, row.max)).collect::<Vec<_>>(), [(1, 0.5, 0.7), (2, 0.7, 0.9)]);
+        take(0, tried(2, 0.9));
+        assert_eq!(rows.iter().map(|row| (row.round, row.worst, row.best)).collect::<Vec<_>>(), [(1, 0.5, 0.7), (2, 0.7, 0.9)]);
         assert!(course.is_over());
         assert_eq!(course.bytes_per_node_per_round(), (100.0, 10.0));
     }

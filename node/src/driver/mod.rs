@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use shoal_ml::Metrics;
 use shoal_protocol::fetch::AskId;
 use shoal_protocol::id::{Digest, NodeId};
 use shoal_protocol::peer::{Config, Input, Outbox, Peer, ReplyId, Resume, TicketId};
@@ -85,8 +86,8 @@ pub enum Progress {
     Evaluated {
         /// Rounds mixed before.
         round: u64,
-        /// Share of the test set that is right.
-        accuracy: f64,
+        /// How good they are on the test set.
+        metrics: Metrics,
     },
     /// All rounds are done.
     Finished,
@@ -313,7 +314,7 @@ impl Driver {
             }
             Report::Evaluated { round, metrics } => {
                 self.accuracy = Some(metrics.accuracy);
-                self.tell(Progress::Evaluated { round, accuracy: metrics.accuracy });
+                self.tell(Progress::Evaluated { round, metrics });
             }
             Report::Trouble(what) => {
                 tracing::warn!("{what}");

@@ -36,7 +36,6 @@ impl Driver {
     fn node_status(&self, stopping: bool) -> NodeStatus {
         let (sent_bytes, received_bytes) = self.line.byte_counts();
         let mixed = self.mixed.as_ref();
-        let news = self.line.news();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         NodeStatus {
             network: self.names.network.clone(),
@@ -55,14 +54,10 @@ impl Driver {
             rejects: self.peer.rejects().seen().map(|(reject, count)| (reject.label().to_owned(), count)).collect(),
             uptime_s: self.started.elapsed().as_secs(),
             weights: mixed.map(|mixed| mixed.weights.to_string()),
-            listen: news.listen.iter().map(ToString::to_string).collect(),
-            reach: news.place.reach.clone(),
-            addresses: news.place.addresses.clone(),
-            connected: count(news.peers.len()),
-            ways: news.place.ways.clone(),
             trouble: self.trouble.clone(),
-            runs: Vec::new(),
+            ..NodeStatus::default()
         }
+        .placed(&self.line.news())
     }
 
     fn peer_status(&self, peer: &NodeId, seen: &Seen, connected: &[PeerInfo]) -> PeerStatus {

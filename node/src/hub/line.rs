@@ -14,8 +14,9 @@ use shoal_protocol::id::{NodeId, RunId};
 use tokio::sync::{mpsc, watch};
 
 use super::Command;
-use crate::api::PlaceStatus;
-use crate::swarm::{ByteCounts, GossipTicket, PeerInfo, Prefix, PublishError, ReplyHandle, RequestError, Verdict};
+use crate::swarm::{
+    ByteCounts, GossipTicket, PeerInfo, Prefix, PublishError, Reach, ReplyHandle, RequestError, Verdict, WayStatus,
+};
 
 /// What happened in a run.
 #[derive(Debug)]
@@ -70,8 +71,12 @@ pub struct News {
     pub peers: Vec<PeerInfo>,
     /// Where the node listens.
     pub listen: Vec<Multiaddr>,
-    /// How it can be reached and how it finds others.
-    pub place: PlaceStatus,
+    /// How it can be reached.
+    pub reach: Reach,
+    /// The addresses that others are told, sorted.
+    pub addresses: Vec<Multiaddr>,
+    /// How each way of finding others is doing.
+    pub ways: Vec<WayStatus>,
 }
 
 /// One run's end of the hub. Dropping it leaves the run.

@@ -30,7 +30,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use line::{Event, Line, News};
 pub use survey::{Found, SURVEY_PEERS_MAX};
 
-use crate::api::PlaceStatus;
 use crate::catalogue::Shelf;
 use crate::swarm::{
     ByteCounts, GossipTicket, Key, Network, NetworkConfig, NetworkError, NetworkEvent, RequestTicket, Verdict, Way,
@@ -162,8 +161,9 @@ impl Hub {
     }
 
     fn tell_news(&self) {
-        let news =
-            News { peers: self.network.peers(), listen: self.network.listen_addresses(), place: PlaceStatus::of(&self.network) };
+        let (reach, addresses) = self.network.reach();
+        let (peers, listen, ways) = (self.network.peers(), self.network.listen_addresses(), self.network.ways());
+        let news = News { peers, listen, reach, addresses, ways };
         self.news.send_replace(Arc::new(news));
     }
 

@@ -1,9 +1,9 @@
-//! The plot of a demo: accuracy by round above, bytes by round below.
+//! The plot of a demo: its measure by round above, bytes by round below.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{DemoResult, ReportError};
+use super::{DemoResult, Measure, ReportError};
 
 /// Pixels; a page's column is about so wide.
 const SIZE: (u32, u32) = (960, 680);
@@ -29,7 +29,7 @@ pub fn draw(result: &DemoResult) -> Result<String, ReportError> {
         let all = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         all.fill(&WHITE).map_err(failed)?;
         let (upper, lower) = all.split_vertically(UPPER_HEIGHT);
-        accuracy(result, &upper)?;
+        quality(result, &upper)?;
         bytes(result, &lower)?;
         all.present().map_err(failed)?;
     }
@@ -48,24 +48,41 @@ fn curve<'a>(result: &'a DemoResult, value: impl Fn(&super::DemoRow) -> f64 + 'a
     result.rows.iter().map(move |row| (f64::from(row.round), value(row))).filter(|point| point.1.is_finite())
 }
 
-fn accuracy(result: &DemoResult, area: &Area<'_>) -> Drawn {
+/// What the vertical axis spans: of accuracy up to 1, of bits from what is reached to what it began with.
+fn span(result: &DemoResult) -> std::ops::Range<f64> {
     let of = &result.summary;
-    let title = format!("{} nodes train one model together, digits split {}, seed {}", of.nodes, of.partition, of.seed);
-    let lines = [of.accuracy.pooled, of.accuracy.alone_mean];
-    let lowest = curve(result, |row| row.min).map(|point| point.1).chain(lines).filter(|v| v.is_finite()).fold(0.9, f64::min);
-    let floor = ((lowest * 10.0).floor() / 10.0).clamp(0.0, 0.9);
+    let lines = [of.quality.pooled, of.quality.alone_mean].into_iter().flatten();
+    let ends = |of: fn(&super::DemoRow) -> f64| curve(result, of).map(|point| point.1).collect::<Vec<_>>();
+    let values: Vec<f64> =
+        ends(|row| row.worst).into_iter().chain(ends(|row| row.best)).chain(lines).filter(|value| value.is_finite()).collect();
+    let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
+    match of.measure {
+        Measure::Accuracy => ((lowest.min(0.9) * 10.0).floor() / 10.0).clamp(0.0, 0.9)..1.0,
+        Measure::Bits => {
+            let highest = values.iter().copied().fold(0.0, f64::max).min(100.0);
+            let floor = lowest.min(highest).floor().max(0.0);
+            floor..highest.ceil().max(floor + 1.0)
+        }
+    }
+}
+
+fn quality(result: &DemoResult, area: &Area<'_>) -> Drawn {
+    let of = &result.summary;
+    // A path can be longer than the plot is wide.
+    let data = if of.data.len() > 24 { "data" } else { &of.data };
+    let title = format!("{} nodes train one model together, {data} split {}, seed {}", of.nodes, of.partition, of.seed);
     let rounds = rounds(result);
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 20, &INK))
         .margin(16)
         .x_label_area_size(44)
         .y_label_area_size(68)
-        .build_cartesian_2d(rounds.clone(), floor..1.0)
+        .build_cartesian_2d(rounds.clone(), span(result))
         .map_err(failed)?;
     chart
         .configure_mesh()
         .x_desc("round")
-        .y_desc("accuracy on unseen digits")
+        .y_desc(format!("{} on unseen data", of.measure.name()))
         .x_label_formatter(&|round| format!("{round:.0}"))
         .y_label_formatter(&|share| format!("{share:.2}"))
         .label_style(("sans-serif", 14, &INK))
@@ -76,8 +93,8 @@ fn accuracy(result: &DemoResult, area: &Area<'_>) -> Drawn {
         .draw()
         .map_err(failed)?;
 
-    let upper: Vec<_> = curve(result, |row| row.max).collect();
-    let band: Vec<_> = upper.into_iter().chain(curve(result, |row| row.min).collect::<Vec<_>>().into_iter().rev()).collect();
+    let upper: Vec<_> = curve(result, |row| row.best).collect();
+    let band: Vec<_> = upper.into_iter().chain(curve(result, |row| row.worst).collect::<Vec<_>>().into_iter().rev()).collect();
     if band.len() > 2 {
         let series = chart.draw_series([Polygon::new(band, NETWORK.mix(0.18))]).map_err(failed)?;
         series
@@ -85,23 +102,27 @@ fn accuracy(result: &DemoResult, area: &Area<'_>) -> Drawn {
             .legend(|(x, y)| Rectangle::new([(x, y - 5), (x + 24, y + 5)], NETWORK.mix(0.18).filled()));
     }
     let level = |value: f64| [(rounds.start, value), (rounds.end, value)];
-    let pooled = chart.draw_series(LineSeries::new(level(of.accuracy.pooled), POOLED.stroke_width(2))).map_err(failed)?;
-    pooled
-        .label(format!("pooled: one model on all the data, {:.3}", of.accuracy.pooled))
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], POOLED.stroke_width(2)));
-    let dashed = DashedLineSeries::new(level(of.accuracy.alone_mean), 8, 5, ALONE.stroke_width(2));
-    let alone = chart.draw_series(dashed).map_err(failed)?;
-    alone.label(format!("alone: the same nodes without a network, {:.3}", of.accuracy.alone_mean)).legend(|(x, y)| {
-        EmptyElement::at((x, y))
-            + PathElement::new([(0, 0), (9, 0)], ALONE.stroke_width(2))
-            + PathElement::new([(15, 0), (24, 0)], ALONE.stroke_width(2))
-    });
+    if let Some(value) = of.quality.pooled {
+        let pooled = chart.draw_series(LineSeries::new(level(value), POOLED.stroke_width(2))).map_err(failed)?;
+        pooled
+            .label(format!("pooled: one model on all the data, {value:.3}"))
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], POOLED.stroke_width(2)));
+    }
+    if let Some(value) = of.quality.alone_mean {
+        let dashed = DashedLineSeries::new(level(value), 8, 5, ALONE.stroke_width(2));
+        let alone = chart.draw_series(dashed).map_err(failed)?;
+        alone.label(format!("alone: the same nodes without a network, {value:.3}")).legend(|(x, y)| {
+            EmptyElement::at((x, y))
+                + PathElement::new([(0, 0), (9, 0)], ALONE.stroke_width(2))
+                + PathElement::new([(15, 0), (24, 0)], ALONE.stroke_width(2))
+        });
+    }
     let mean = chart.draw_series(LineSeries::new(curve(result, |row| row.mean), NETWORK.stroke_width(3))).map_err(failed)?;
-    mean.label(format!("network, mean of the nodes, {:.3} at the end", of.accuracy.mean))
+    mean.label(format!("network, mean of the nodes, {:.3} at the end", of.quality.mean))
         .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], NETWORK.stroke_width(3)));
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(if of.measure == Measure::Accuracy { SeriesLabelPosition::LowerRight } else { SeriesLabelPosition::UpperRight })
         .margin(14)
         .legend_area_size(34)
         .background_style(WHITE.mix(0.85))

@@ -41,7 +41,7 @@ pub(super) async fn carry_out(runs: &mut Runs, hub: &HubHandle, again: &mpsc::Se
                 return;
             }
             if order.spec.is_none() {
-                let named = order.run.as_deref().and_then(run_id);
+                let named = order.run.as_deref().and_then(|run| run.parse::<RunId>().ok());
                 order.spec = named.and_then(|run| runs.text_of(&run));
                 if let (None, Some(run)) = (&order.spec, named) {
                     return fetch_first(hub.clone(), again.clone(), run, order, back);
@@ -114,11 +114,6 @@ pub(crate) fn listed_runs(mut reports: Vec<(NodeId, Vec<Entry>)>, own: (NodeId, 
         reported_accuracy: offer.accuracy,
     };
     Offer::gather(reports).into_iter().map(listed).collect()
-}
-
-/// A run's id as 64 hexadecimal digits.
-pub(crate) fn run_id(text: &str) -> Option<RunId> {
-    blake3::Hash::from_hex(text).ok().map(|hash| RunId(*hash.as_bytes()))
 }
 
 fn gone(error: &dyn core::fmt::Display) -> Refusal {

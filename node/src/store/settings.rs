@@ -24,7 +24,9 @@ const CACHE_BYTES: usize = 2 << 20;
 /// Write buffers of all stores of the process together.
 const BUFFERS_BYTES: usize = 16 << 20;
 /// One family's write buffer. A checkpoint larger than this goes straight on to a file.
-const BUFFER_BYTES: usize = 1 << 20;
+const BUFFER_BYTES: usize = 256 << 10;
+/// What is gathered before it is written to a file (RocksDB: 1 MiB for each file).
+const WRITER_BYTES: u64 = 64 << 10;
 /// Log bytes after which the oldest family's buffer is written out.
 const WAL_BYTES: u64 = 4 << 20;
 /// File handles of one store (32 stores must fit under a limit of 4,096).
@@ -55,6 +57,7 @@ pub(super) fn database() -> Options {
     options.set_max_open_files(OPEN_FILES);
     options.set_max_file_opening_threads(1);
     options.set_max_total_wal_size(WAL_BYTES);
+    options.set_writable_file_max_buffer_size(WRITER_BYTES);
     options.set_write_buffer_manager(&shared().buffers);
     options.set_manifest_preallocation_size(64 << 10);
     options.set_max_manifest_file_size(1 << 20);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use libp2p::{Multiaddr, StreamProtocol};
-use shoal_protocol::id::{NodeId, RunId};
+use shoal_protocol::id::RunId;
 
 use crate::networks::{RendezvousConfig, Scope};
 
@@ -72,13 +72,8 @@ pub struct NetworkConfig {
     pub external: Vec<Multiaddr>,
     /// Whom to call first, with or without `/p2p/...`.
     pub bootstrap: Vec<Multiaddr>,
-    /// Addresses of peers of an earlier life, called beside `bootstrap`.
-    pub remembered: Vec<Multiaddr>,
     /// Addresses from a ticket, called beside `bootstrap`.
     pub ticket: Vec<Multiaddr>,
-    /// Peers known the longest, the longest first: two outgoing connections are always theirs, so that
-    /// newcomers, however many, cannot be all that this node sees.
-    pub long_known: Vec<NodeId>,
     /// How far the network reaches: whether addresses must prove that they can be reached before they
     /// are told, and whether this node asks a router, other nodes and relays for a way in.
     pub scope: Scope,
@@ -250,9 +245,7 @@ impl NetworkConfig {
             listen: vec![loopback("/tcp/0"), loopback("/udp/0/quic-v1")],
             external: Vec::new(),
             bootstrap: Vec::new(),
-            remembered: Vec::new(),
             ticket: Vec::new(),
-            long_known: Vec::new(),
             scope: Scope::Lan,
             identity_bits: 0,
             rendezvous: None,

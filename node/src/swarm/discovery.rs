@@ -12,11 +12,13 @@
 //! neighbours cannot be all that one ever sees. Searches that are due together are spread out, so the
 //! cost of a moment does not grow with the number of runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
 use shoal_protocol::id::RunId;
+
+use super::pauses::Pauses;
 
 /// Milliseconds from one tick to the next while peers are few. Quick at first, because a node that
 /// starts with others of its run finds more at every look (guesses; a fresh full mesh of 6 needs 2
@@ -130,19 +132,14 @@ pub(super) struct Discovery {
     searches: BTreeMap<Key, Search>,
     /// No search is served before.
     searches_at: Instant,
-    failures: HashMap<PeerId, Failure>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Failure {
-    count: u32,
-    again_at: Instant,
+    failures: Pauses,
 }
 
 impl Discovery {
     pub(super) fn new(target: usize, now: Instant) -> Self {
         let (calls, searches) = (Ladder::new(now), BTreeMap::new());
-        Self { target, calls, ticks: 0, searches, searches_at: now, failures: HashMap::new() }
+        let failures = Pauses::new(DIAL_PAUSE, DIAL_DOUBLINGS_MAX, FAILURES_MAX);
+        Self { target, calls, ticks: 0, searches, searches_at: now, failures }
     }
 
     /// Announces this key from now on and, if it is a run's, looks it up.
@@ -237,33 +234,22 @@ impl Discovery {
     /// Which of these peers to dial: as many as are missing, none that failed a moment ago. The
     /// caller shuffles, so that not everybody dials the same.
     pub(super) fn candidates(&self, found: impl IntoIterator<Item = PeerId>, up: usize, now: Instant) -> Vec<PeerId> {
-        let missing = self.target.saturating_sub(up);
-        let may = |peer: &PeerId| self.failures.get(peer).is_none_or(|failure| failure.again_at <= now);
-        found.into_iter().filter(may).take(missing).collect()
+        self.not_failed(found, self.target.saturating_sub(up), now)
     }
 
     /// The first so many of these that did not fail a moment ago.
     pub(super) fn not_failed(&self, peers: impl IntoIterator<Item = PeerId>, count: usize, now: Instant) -> Vec<PeerId> {
-        let may = |peer: &PeerId| self.failures.get(peer).is_none_or(|failure| failure.again_at <= now);
-        peers.into_iter().filter(may).take(count).collect()
+        peers.into_iter().filter(|peer| self.failures.may(peer, now)).take(count).collect()
     }
 
     /// This peer could not be dialled.
     pub(super) fn on_failed(&mut self, peer: PeerId, now: Instant) {
-        if !self.failures.contains_key(&peer)
-            && self.failures.len() >= FAILURES_MAX
-            && let Some(first) = self.failures.iter().min_by_key(|(_, failure)| failure.again_at).map(|(peer, _)| *peer)
-        {
-            self.failures.remove(&first);
-        }
-        let failure = self.failures.entry(peer).or_insert(Failure { count: 0, again_at: now });
-        failure.again_at = now + DIAL_PAUSE * (1 << failure.count);
-        failure.count = (failure.count + 1).min(DIAL_DOUBLINGS_MAX);
+        self.failures.on_vain(peer, now);
     }
 
     /// This peer is connected.
     pub(super) fn on_connected(&mut self, peer: &PeerId) {
-        self.failures.remove(peer);
+        self.failures.forget(peer);
     }
 }
 
@@ -398,19 +384,13 @@ mod tests {
         let found: Vec<PeerId> = (0..10).map(|_| PeerId::random()).collect();
         assert_eq!(discovery.candidates(found.clone(), 1, now), found[..3]);
         assert_eq!(discovery.candidates(found.clone(), 9, now), []);
-        let mut pauses = Vec::new();
         for _ in 0..11 {
             discovery.on_failed(found[0], now);
-            pauses.push((discovery.failures[&found[0]].again_at - now).as_secs());
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256]);
         assert_eq!(discovery.candidates(found.clone(), 1, now), found[1..4]);
+        assert_eq!(discovery.candidates(found.clone(), 1, now + Duration::from_secs(255)), found[1..4]);
         assert_eq!(discovery.candidates(found.clone(), 1, now + Duration::from_secs(256)), found[..3]);
         discovery.on_connected(&found[0]);
         assert_eq!(discovery.candidates(found.clone(), 1, now), found[..3]);
-        for _ in 0..2 * FAILURES_MAX {
-            discovery.on_failed(PeerId::random(), now);
-        }
-        assert_eq!(discovery.failures.len(), FAILURES_MAX);
     }
 }

@@ -104,7 +104,7 @@ impl Gate {
             bits: config.identity_bits,
             rendezvous: config.rendezvous.is_some() && config.secret.is_none(),
             bounds: config.connections.clone(),
-            long_known: config.long_known.iter().filter_map(peer_of).take(LONG_KNOWN_MAX).collect(),
+            long_known: HashSet::new(),
             open: HashMap::new(),
             banned: HashMap::new(),
             closing: VecDeque::new(),
@@ -324,17 +324,19 @@ mod tests {
 
     #[test]
     fn the_last_two_outgoing_places_are_for_the_long_known() {
-        let mut config = config();
-        let friend = Identity::generate();
-        config.long_known = vec![friend.node_id()];
+        let (config, friend) = (config(), Identity::generate());
         let out = config.connections.established_out as usize;
+        let known = |count| {
+            let mut gate = busy(&config, count, |_| None);
+            gate.know_long(&[friend.node_id()]);
+            gate
+        };
         let (friend, there) = (friend.keypair().public().to_peer_id(), "/ip4/203.0.113.1/tcp/1".parse().unwrap());
-        assert_eq!(busy(&config, out - 3, |_| None).place(&peer(), true, &there), Ok(()));
-        assert_eq!(busy(&config, out - 2, |_| None).place(&peer(), true, &there), Err(Refused::Kept));
-        assert_eq!(busy(&config, out - 2, |_| None).place(&peer(), false, &there), Ok(()), "incoming is another matter");
-        assert_eq!(busy(&config, out - 1, |_| None).place(&friend, true, &there), Ok(()));
-        assert_eq!(busy(&config, out, |_| None).place(&friend, true, &there), Err(Refused::Full));
-        config.long_known.clear();
+        assert_eq!(known(out - 3).place(&peer(), true, &there), Ok(()));
+        assert_eq!(known(out - 2).place(&peer(), true, &there), Err(Refused::Kept));
+        assert_eq!(known(out - 2).place(&peer(), false, &there), Ok(()), "incoming is another matter");
+        assert_eq!(known(out - 1).place(&friend, true, &there), Ok(()));
+        assert_eq!(known(out).place(&friend, true, &there), Err(Refused::Full));
         assert_eq!(busy(&config, out - 1, |_| None).place(&peer(), true, &there), Ok(()), "nobody is known long");
     }
 

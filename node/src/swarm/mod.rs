@@ -12,7 +12,7 @@
 //! | `transport`, `muxer`, `count` | how bytes travel, and how many |
 //! | `gate` | who is refused outright |
 //! | `behaviour` | how libp2p's protocols are set up |
-//! | `discovery` | when to look, whom to dial |
+//! | `discovery`, `pauses` | when to look, whom to dial |
 //! | `members`, `near` | who meets our protocols; what is dialled at all |
 //! | `reach`, `relays` | how others can reach us, and through whom |
 //! | `rendezvous` | meeting strangers in a public network |
@@ -34,6 +34,7 @@ mod gate;
 mod members;
 mod muxer;
 mod near;
+mod pauses;
 mod peers;
 mod reach;
 mod relays;
@@ -318,8 +319,7 @@ impl Network {
         let now = Instant::now();
         let near = Near::new(reach::calls_itself(&config), config.scope);
         let place = Place::new(&config, near.clone(), now);
-        let called: Vec<_> = config.ticket.iter().chain(&config.remembered).cloned().collect();
-        config.bootstrap.extend(called);
+        config.bootstrap.extend(config.ticket.clone());
         let parts = transport::Parts { key: &key, counts: &counts, near, secret: config.secret };
         let (transport, relay_client) = transport::build(parts)?;
         let behaviour = Behaviour::new(&config, &key, relay_client)?;
@@ -382,6 +382,7 @@ impl Network {
             self.on_change(peer, change, now);
         }
         self.discovery.start(Key::Run(run), now);
+        self.place.want_others(now);
         self.set_alarm();
         Ok(())
     }
@@ -412,7 +413,9 @@ impl Network {
     /// Whether this node is to be found under the network's catalogue key.
     pub fn offer(&mut self, offering: bool) {
         if offering {
-            self.discovery.start(Key::Catalogue, Instant::now());
+            let now = Instant::now();
+            self.discovery.start(Key::Catalogue, now);
+            self.place.want_others(now);
         } else {
             self.discovery.stop(&Key::Catalogue);
             let key = translate::record_key(&self.config.network, &Key::Catalogue);
@@ -430,10 +433,14 @@ impl Network {
         }
         let query = self.swarm.behaviour_mut().kad.get_providers(translate::record_key(&self.config.network, &key));
         self.looking.insert(query, (key, true));
+        self.place.want_others(Instant::now());
+        self.set_alarm();
     }
 
     /// Calls these addresses, too, at the next tick and whenever no connection leads to them; `way` is
-    /// where they come from. From now on outgoing places are kept for `long_known`.
+    /// where they come from. Said before the first run is joined, it gives them a start before strangers
+    /// are looked for. From now on two outgoing places are kept for `long_known` (the longest first), so
+    /// that newcomers, however many, cannot be all that this node sees.
     pub fn call(&mut self, way: Way, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
         let room = BOOTSTRAP_MAX.saturating_sub(self.config.bootstrap.len());
         let new: Vec<_> = addresses.into_iter().filter(|address| !self.config.bootstrap.contains(address)).take(room).collect();

@@ -125,7 +125,7 @@ pub(super) struct Place {
     proofs: Proofs,
     relays: Relays,
     long_known: Vec<NodeId>,
-    /// Addresses of an earlier life, with names.
+    /// Addresses that the network did not start with: of an earlier life, or from a ticket.
     remembered: Vec<Multiaddr>,
     /// Connected peers whose name could be a member's and who speak none of our protocols.
     foreign: BTreeSet<NodeId>,
@@ -143,9 +143,7 @@ impl Place {
         let mut ways = Ways::default();
         ways.note_addresses(Way::Ticket, &config.ticket);
         ways.note_addresses(Way::Bootstrap, &config.bootstrap);
-        ways.note_addresses(Way::Remembered, &config.remembered);
-        let called: Vec<_> = config.bootstrap.iter().chain(&config.ticket).chain(&config.remembered).collect();
-        for address in &called {
+        for address in config.bootstrap.iter().chain(&config.ticket) {
             near.learn(address);
         }
         let rendezvous = config.rendezvous.as_ref().filter(|_| config.secret.is_none());
@@ -155,14 +153,14 @@ impl Place {
             kept: Kept::new(calls_itself(config), config.scope),
             near,
             ways,
-            rendezvous: rendezvous.map(|rendezvous| Rendezvous::new(&config.network, rendezvous, !called.is_empty(), now)),
+            rendezvous: rendezvous.map(|rendezvous| Rendezvous::new(&config.network, rendezvous, now)),
             proofs: Proofs {
                 proved: config.external.iter().cloned().collect(),
                 ..Proofs::new(here || config.scope == Scope::Lan, now)
             },
             relays: Relays::new(now),
-            long_known: config.long_known.clone(),
-            remembered: config.remembered.clone(),
+            long_known: Vec::new(),
+            remembered: Vec::new(),
             foreign: BTreeSet::new(),
             upgraded: Vec::new(),
             mdns: config.mdns,
@@ -185,7 +183,7 @@ impl Place {
         self.proofs.local && !is_relayed(address) && (self.kept.loopback || !is_loopback(address))
     }
 
-    /// Notes addresses of an earlier life that the network did not start with.
+    /// Notes addresses that the network did not start with, and who is known long.
     pub(super) fn remember(&mut self, way: Way, addresses: Vec<Multiaddr>, long_known: Vec<NodeId>) {
         self.ways.note_addresses(way, &addresses);
         for address in &addresses {
@@ -194,6 +192,16 @@ impl Place {
         self.remembered.extend(addresses);
         let room = LONG_KNOWN_MAX.saturating_sub(self.long_known.len());
         self.long_known.extend(long_known.into_iter().take(room));
+    }
+
+    /// There is something to do for which others are needed. With nobody to call, strangers are looked for
+    /// at once; otherwise those who are known have a few seconds first.
+    pub(super) fn want_others(&mut self, now: Instant) {
+        let friends = [Way::Remembered, Way::Bootstrap, Way::Ticket].iter().any(|&way| self.ways.address_count(way) > 0);
+        if let (false, Some(rendezvous)) = (friends, &mut self.rendezvous) {
+            rendezvous.begin(now);
+            self.hurry(now);
+        }
     }
 
     /// Whether this peer is here for something else than our network.

@@ -18,7 +18,8 @@ pub struct Source {
 }
 
 /// The names at the top of the tree that must be there.
-const TOP: [&str; 24] = [
+const TOP: [&str; 25] = [
+    ".cargo",
     ".ci",
     ".dockerignore",
     ".gitignore",

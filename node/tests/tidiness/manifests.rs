@@ -17,7 +17,11 @@ pub fn unused(files: &[Source]) -> Vec<String> {
     for member in MEMBERS {
         let path = format!("{member}/Cargo.toml");
         let table = manifest(&path);
-        let dependencies = ["dependencies", "dev-dependencies"].iter().filter_map(|section| table.get(*section)?.as_table());
+        // Those of some platforms stand in tables of their own.
+        let platforms = table.get("target").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::values);
+        let tables: Vec<&toml::Table> = platforms.filter_map(toml::Value::as_table).chain([&table]).collect();
+        let sections = tables.iter().flat_map(|table| ["dependencies", "dev-dependencies"].map(|name| table.get(name)));
+        let dependencies = sections.flatten().filter_map(toml::Value::as_table);
         for name in dependencies.flat_map(|dependencies| dependencies.keys()) {
             untaken.retain(|untaken| untaken != name);
             let word = name.replace('-', "_");

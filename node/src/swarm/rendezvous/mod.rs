@@ -101,15 +101,20 @@ pub(super) struct Rendezvous {
 }
 
 impl Rendezvous {
-    pub(super) fn new(network: &NetworkName, config: &RendezvousConfig, friends: bool, now: Instant) -> Self {
+    pub(super) fn new(network: &NetworkName, config: &RendezvousConfig, now: Instant) -> Self {
         Self {
             key: key(network),
-            schedule: Schedule::new(config.announce_every, friends, now),
+            schedule: Schedule::new(config.announce_every, now),
             queries: HashMap::new(),
             sought: HashMap::new(),
             announced: Announced::Never,
             reached: None,
         }
+    }
+
+    /// Nobody else can be called: waits no longer.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.schedule.begin(now);
     }
 
     pub(super) fn on_addresses(&mut self, now: Instant) {
@@ -280,7 +285,7 @@ mod tests {
     fn what_was_not_announced_is_said() {
         let now = Instant::now();
         let config = crate::networks::Network::load("testnet").unwrap().rendezvous().unwrap().clone();
-        let mut rendezvous = Rendezvous::new(&NetworkName::new("a").unwrap(), &config, false, now);
+        let mut rendezvous = Rendezvous::new(&NetworkName::new("a").unwrap(), &config, now);
         rendezvous.announced = Announced::At(now);
         assert!(rendezvous.state(true, now).starts_with("announced 0 s ago"));
         assert!(rendezvous.state(false, now).starts_with("not announced: no address"));

@@ -1,7 +1,7 @@
 //! When to speak at the rendezvous, and whom found there to call. Decides only.
 //!
 //! ```text
-//!   start ──> bootstrap, look ──> look again after 5, 15, 60, 300, 900, 900 ... s while members are few
+//!   begin ──> bootstrap, look ──> look again after 5, 15, 60, 300, 900, 900 ... s while members are few
 //!                                 and once an hour while they are enough
 //!   an address is confirmed ──> announce ──> look (who announced meanwhile is there now)
 //!   another address         ──> announce, but no sooner than a minute after the last time
@@ -11,10 +11,11 @@
 //! members ask. Without an address that others can reach nothing is announced, because servers keep
 //! nothing then while the query still says that all is well.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
+
+use crate::swarm::pauses::Pauses;
 
 /// From one look to the next while members are few (RENDEZVOUS.md, trap 9).
 const LADDER_S: [u64; 5] = [5, 15, 60, 300, 900];
@@ -26,7 +27,8 @@ const ENOUGH: usize = 4;
 const BOOTSTRAP_EVERY: Duration = Duration::from_secs(1_800);
 /// Least time between two announcements: addresses come and go in the first seconds.
 const ANNOUNCE_GAP: Duration = Duration::from_secs(60);
-/// How long peers of an earlier life and given addresses are tried before a stranger's network is asked.
+/// How long peers of an earlier life and given addresses are tried before a stranger's network is asked
+/// (RENDEZVOUS.md, trap 9).
 const FRIENDS_FIRST: Duration = Duration::from_secs(3);
 /// Found peers that one look may dial. 250 junk records cost 8 dials then.
 const DIALS_MAX: usize = 8;
@@ -57,15 +59,10 @@ pub(in crate::swarm) struct Situation {
     pub(in crate::swarm) reachable: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Useless {
-    count: u32,
-    again_at: Instant,
-}
-
 /// When and whom.
 #[derive(Debug)]
 pub(in crate::swarm) struct Schedule {
+    begun: bool,
     announce_every: Duration,
     rung: usize,
     look_at: Instant,
@@ -76,14 +73,16 @@ pub(in crate::swarm) struct Schedule {
     announcing: bool,
     /// When the last announcement began.
     announced_at: Option<Instant>,
-    useless: HashMap<PeerId, Useless>,
+    useless: Pauses,
 }
 
 impl Schedule {
-    /// A schedule that starts now, or a little later if there are `friends` to try first.
-    pub(in crate::swarm) fn new(announce_every: Duration, friends: bool, now: Instant) -> Self {
-        let start = if friends { now + FRIENDS_FIRST } else { now };
+    /// A schedule that begins a little later, so that known peers are tried first, unless told before that
+    /// there are none.
+    pub(in crate::swarm) fn new(announce_every: Duration, now: Instant) -> Self {
+        let start = now + FRIENDS_FIRST;
         Self {
+            begun: false,
             announce_every,
             rung: 0,
             look_at: start,
@@ -92,7 +91,16 @@ impl Schedule {
             announce_at: start,
             announcing: false,
             announced_at: None,
-            useless: HashMap::new(),
+            useless: Pauses::new(PAUSE, DOUBLINGS_MAX, USELESS_MAX),
+        }
+    }
+
+    /// There is nobody else to try: begins now, if it has not begun.
+    pub(in crate::swarm) fn begin(&mut self, now: Instant) {
+        if !self.begun {
+            for at in [&mut self.look_at, &mut self.bootstrap_at, &mut self.announce_at] {
+                *at = now.min(*at);
+            }
         }
     }
 
@@ -108,6 +116,7 @@ impl Schedule {
     pub(in crate::swarm) fn tick(&mut self, now: Instant, situation: Situation, jitter: f64) -> Vec<Step> {
         let mut steps = Vec::new();
         if now >= self.bootstrap_at {
+            self.begun = true;
             self.bootstrap_at = now + BOOTSTRAP_EVERY;
             steps.push(Step::Bootstrap);
         }
@@ -164,26 +173,17 @@ impl Schedule {
         dialled: usize,
         now: Instant,
     ) -> Vec<PeerId> {
-        let may = |peer: &PeerId| self.useless.get(peer).is_none_or(|useless| useless.again_at <= now);
-        found.into_iter().filter(may).take(DIALS_MAX.saturating_sub(dialled)).collect()
+        found.into_iter().filter(|peer| self.useless.may(peer, now)).take(DIALS_MAX.saturating_sub(dialled)).collect()
     }
 
     /// This peer could not be dialled or is none of ours.
     pub(in crate::swarm) fn on_useless(&mut self, peer: PeerId, now: Instant) {
-        if !self.useless.contains_key(&peer)
-            && self.useless.len() >= USELESS_MAX
-            && let Some(first) = self.useless.iter().min_by_key(|(_, useless)| useless.again_at).map(|(peer, _)| *peer)
-        {
-            self.useless.remove(&first);
-        }
-        let useless = self.useless.entry(peer).or_insert(Useless { count: 0, again_at: now });
-        useless.again_at = now + PAUSE * (1 << useless.count);
-        useless.count = (useless.count + 1).min(DOUBLINGS_MAX);
+        self.useless.on_vain(peer, now);
     }
 
     /// This peer is a member.
     pub(in crate::swarm) fn on_useful(&mut self, peer: &PeerId) {
-        self.useless.remove(peer);
+        self.useless.forget(peer);
     }
 }
 
@@ -197,7 +197,9 @@ mod tests {
     const MET: Situation = Situation { members: ENOUGH, reachable: true };
 
     fn schedule(now: Instant) -> Schedule {
-        Schedule::new(10 * HOUR, false, now)
+        let mut schedule = Schedule::new(10 * HOUR, now);
+        schedule.begin(now);
+        schedule
     }
 
     #[test]
@@ -289,10 +291,15 @@ mod tests {
     #[test]
     fn friends_come_first() {
         let now = Instant::now();
-        let mut schedule = Schedule::new(HOUR, true, now);
+        let mut schedule = Schedule::new(HOUR, now);
         assert_eq!(schedule.tick(now, ALONE, 0.5), []);
         assert_eq!(schedule.next_at(ALONE), now + FRIENDS_FIRST);
-        assert_eq!(schedule.tick(now + FRIENDS_FIRST, ALONE, 0.5).len(), 3);
+        let later = now + FRIENDS_FIRST;
+        assert_eq!(schedule.tick(later, ALONE, 0.5).len(), 3);
+        schedule.on_looked();
+        let next = schedule.next_at(ALONE);
+        schedule.begin(later);
+        assert_eq!(schedule.next_at(ALONE), next, "it begins once");
     }
 
     #[test]
@@ -311,12 +318,8 @@ mod tests {
         for _ in 0..20 {
             schedule.on_useless(junk[0], now);
         }
-        assert!(schedule.useless[&junk[0]].again_at - now <= PAUSE * (1 << DOUBLINGS_MAX));
+        assert_eq!(schedule.candidates(junk[..1].to_vec(), 0, now + PAUSE * (1 << DOUBLINGS_MAX)), junk[..1]);
         schedule.on_useful(&junk[0]);
         assert_eq!(schedule.candidates(junk[..1].to_vec(), 0, now), junk[..1]);
-        for _ in 0..2 * USELESS_MAX {
-            schedule.on_useless(PeerId::random(), now);
-        }
-        assert_eq!(schedule.useless.len(), USELESS_MAX);
     }
 }
