@@ -22,6 +22,7 @@ pub mod model;
 mod optimizer;
 mod order;
 mod partition;
+mod permutation;
 pub mod safetensors;
 mod section;
 mod seed;
