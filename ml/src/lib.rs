@@ -32,7 +32,7 @@ mod train;
 pub use burn;
 
 pub use asset::{ASSET_BYTES_MAX, AssetError, Assets, Digest, DigestError};
-pub use data::{DataError, Dataset, Passage, Schema, Source, Split, Vocabulary};
+pub use data::{DataError, Dataset, Legend, Passage, Schema, Source, Split, Tokenizer, Vocabulary};
 pub use device::{Device, DeviceError};
 pub use eval::{EvalError, Metrics, evaluate};
 pub use flat::WeightsError;
