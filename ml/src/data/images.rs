@@ -38,6 +38,15 @@ struct Frame {
 }
 
 impl Frame {
+    /// What this task takes.
+    fn of(task: &Task, resize: bool) -> Result<Self, String> {
+        match *task.inputs() {
+            [height, width] | [1, height, width] => Ok(Self { colour: false, size: [height, width], resize }),
+            [3, height, width] => Ok(Self { colour: true, size: [height, width], resize }),
+            _ => Err(format!("images are [height, width] or [3, height, width], but the task takes {:?}", task.inputs())),
+        }
+    }
+
     fn numbers(self) -> usize {
         let [height, width] = self.size;
         height * width * if self.colour { 3 } else { 1 }
@@ -49,15 +58,7 @@ impl Frame {
 /// # Errors
 /// [`DataError`] names the file or the folder and what is wrong with it.
 pub(super) fn load(place: &Place, task: &Task) -> Result<Split, DataError> {
-    let resize = place.settings.size.is_some();
-    let frame = match *task.inputs() {
-        [height, width] | [1, height, width] => Frame { colour: false, size: [height, width], resize },
-        [3, height, width] => Frame { colour: true, size: [height, width], resize },
-        _ => {
-            let reason = format!("images are [height, width] or [3, height, width], but the task takes {:?}", task.inputs());
-            return Err(DataError::file(&place.path, &reason));
-        }
-    };
+    let frame = Frame::of(task, place.settings.size.is_some()).map_err(|reason| DataError::file(&place.path, &reason))?;
     if place.settings.size.is_some_and(|size| size != frame.size) {
         let [height, width] = frame.size;
         let (key, value) = ("size".to_owned(), place.settings.size.map(|[rows, columns]| format!("{columns}x{rows}")));
@@ -95,6 +96,16 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
         return Err(DataError::file(path, &format!("{length} bytes; at most {FILE_BYTES_MAX} are read")));
     }
     fs::read(path).map_err(refused)
+}
+
+/// One PNG image as this task wants it, resized if it is of another size: what a model is asked about.
+///
+/// # Errors
+/// One sentence that says what is wrong with the image, or that the task takes no images.
+pub fn image(bytes: &[u8], task: &Task) -> Result<Vec<f32>, String> {
+    let mut inputs = Vec::new();
+    append(bytes, Frame::of(task, true)?, &mut inputs)?;
+    Ok(inputs)
 }
 
 /// Adds an image's numbers.

@@ -45,6 +45,7 @@ pub(crate) use dataset::Batch;
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use held_out::Share;
+pub use images::image;
 pub use legend::{Column, ColumnKind, Legend};
 pub use place::{Place, Settings};
 pub use report::{ClassCount, Report};

@@ -79,6 +79,13 @@ fn what_is_no_image_of_the_task_is_told() {
     assert!(told.ends_with("cat: the task names no labels, so a label must be a whole number below 2; \"cat\" is not"), "{told}");
 }
 
+#[test]
+fn one_image_is_made_as_the_task_wants_it() {
+    assert_eq!(super::image(&gray(6, 4, 255), &classify("[2, 3]", 2, "")), Ok(vec![1.0; 6]));
+    let told = super::image(&gray(6, 4, 255), &classify("[6]", 2, ""));
+    assert_eq!(told, Err("images are [height, width] or [3, height, width], but the task takes [6]".to_owned()));
+}
+
 proptest! {
     #[test]
     fn nothing_panics(at in 0_usize..80, byte: u8, cut in 0_usize..120, noise in prop::collection::vec(any::<u8>(), 0..80)) {
