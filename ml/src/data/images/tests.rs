@@ -81,8 +81,8 @@ fn what_is_no_image_of_the_task_is_told() {
 
 #[test]
 fn one_image_is_made_as_the_task_wants_it() {
-    assert_eq!(super::image(&gray(6, 4, 255), &classify("[2, 3]", 2, "")), Ok(vec![1.0; 6]));
-    let told = super::image(&gray(6, 4, 255), &classify("[6]", 2, ""));
+    assert_eq!(image(&gray(6, 4, 255), &classify("[2, 3]", 2, "")), Ok(vec![1.0; 6]));
+    let told = image(&gray(6, 4, 255), &classify("[6]", 2, ""));
     assert_eq!(told, Err("images are [height, width] or [3, height, width], but the task takes [6]".to_owned()));
 }
 
