@@ -53,7 +53,7 @@ pub fn evaluate(task: &Task, weights: &[f32], data: &Dataset, device: Device) ->
     let (mut right, mut answered, mut loss) = (0_u64, 0_usize, 0.0_f64);
     for start in (0..examples).step_by(task.evaluation_batch()) {
         let end = examples.min(start + task.evaluation_batch());
-        let Batch { inputs, answers } = data.batch(start..end, &device);
+        let Batch { inputs, answers } = data.batch(start..end, &device)?;
         answered += answers.dims()[0];
         let logits = task.model().forward(&parameters, inputs);
         let hits = logits.clone().argmax(1).equal(answers.clone()).int().sum();

@@ -52,11 +52,11 @@ pub trait Tokens: Send + Sync {
 
 impl Tokens for Vocabulary {
     fn encode(&self, text: &str) -> Vec<u32> {
-        text.chars().map(|character| self.token(character)).collect()
+        Self::encode(self, text)
     }
 
     fn decode(&self, tokens: &[u32]) -> String {
-        tokens.iter().filter_map(|&token| self.character(token)).collect()
+        Self::decode(self, tokens)
     }
 }
 
@@ -184,12 +184,13 @@ impl Generator {
     /// # Errors
     /// [`GenerateError::NoText`] or [`GenerateError::Weights`].
     pub fn new(task: &Task, weights: &[f32], device: Device) -> Result<Self, GenerateError> {
-        flat::check(task.layout(), weights)?;
+        // Of a base with corrections one matrix each is left.
+        let (task, weights) = task.merged(weights)?;
         let means = match task.model().downcast::<Gpt>() {
-            Some(gpt) => Means::Cached { gpt: *gpt, vocabulary: task.classes(), weights: weights.to_vec() },
-            None => Means::whole(task, weights, device),
+            Some(gpt) => Means::Cached { gpt: *gpt, vocabulary: task.classes(), weights },
+            None => Means::whole(&task, &weights, device),
         };
-        Self::with(task, means)
+        Self::with(&task, means)
     }
 
     fn with(task: &Task, means: Means) -> Result<Self, GenerateError> {

@@ -25,6 +25,7 @@ pub mod model;
 mod optimizer;
 mod order;
 mod partition;
+mod permutation;
 mod predict;
 pub mod safetensors;
 mod section;
@@ -35,7 +36,7 @@ mod train;
 pub use burn;
 
 pub use asset::{ASSET_BYTES_MAX, AssetError, Assets, Digest, DigestError};
-pub use data::{DataError, Dataset, Passage, Schema, Source, Split, Vocabulary};
+pub use data::{DataError, Dataset, Legend, Passage, Schema, Source, Split, Tokenizer, Vocabulary};
 pub use device::{Device, DeviceError, Gpu};
 pub use eval::{ClassScore, EvalError, Evaluation, Metrics, TextScore, evaluate};
 pub use flat::WeightsError;

@@ -21,6 +21,10 @@
 //! optimizer = { kind = "adamw", rate = 0.003 }
 //! ```
 //!
+//! Instead of `vocabulary` a language task may say `tokenizer = "<64 hex>"`, the hash of a `tokenizer.json`, and
+//! `tokens = 8000`, above every token in it. A task of classes may say what they and the columns of a table
+//! are called: `labels` and `columns` ([`Legend`]).
+//!
 //! Either may say `init = "<64 hex>"`: the run starts from the weights in the safetensors file with
 //! this hash instead of from drawn ones.
 //!
@@ -39,7 +43,7 @@ pub(crate) use spec::weights;
 use std::sync::Arc;
 
 use crate::asset::Assets;
-use crate::data::Vocabulary;
+use crate::data::{Legend, Vocabulary};
 use crate::flat::{self, WeightsError};
 use crate::layout::{Layout, PARAM_COUNT_MAX};
 use crate::model::{Lora, ModelSpec};
@@ -140,6 +144,12 @@ impl Task {
     #[must_use]
     pub const fn vocabulary(&self) -> Option<&Vocabulary> {
         self.spec.vocabulary()
+    }
+
+    /// What classes and columns are called, if the spec says so.
+    #[must_use]
+    pub const fn legend(&self) -> &Legend {
+        self.spec.legend()
     }
 
     /// Examples in one step of training.

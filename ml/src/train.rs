@@ -192,7 +192,7 @@ impl Trainer {
     /// `keep_going` would be asked long before the work is done.
     fn step(&mut self, parameters: &mut [Tensor<1>], batch: usize) -> Result<f32, TrainError> {
         let indices = self.order.next_batch(batch);
-        let Batch { inputs, answers } = self.data.batch(indices.iter().map(|&index| index as usize), &self.device);
+        let Batch { inputs, answers } = self.data.batch(indices.iter().map(|&index| index as usize), &self.device)?;
         for parameter in parameters.iter_mut() {
             parameter.inplace(|parameter| parameter.autodiff().require_grad());
         }

@@ -1,47 +1,38 @@
 //! Examples, checked once and shared: every [`Dataset`] is whole, finite and not empty.
 //!
 //! What was read lies in memory once, however many nodes of a simulation learn from it: a data set
-//! is a list of rows of a store that all its subsets share, and a clone is two counted references.
+//! is a choice of rows of a store that all its subsets share, and a clone is a few counted references.
+//! A text on disk is not in memory at all: its windows are read as they are wanted.
 //!
 //! An example is one row of inputs and what a model should say to it: of a labelled example its
-//! label; of a text, cut into windows of `context` characters, the character that follows each one
+//! label; of a text, cut into windows of `context` tokens, the token that follows each one
 //! of the window (so the last one's answer is the first of the next window). The label of a window
-//! is who speaks in it: that, like the label of an image, is what a partition divides by.
+//! is who speaks in it or which file it is from: that, like the label of an image, is what a partition
+//! divides by, unless the data has a column that says better (its groups).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::DataError;
-use super::text::{Passage, Vocabulary};
+use super::rows::Rows;
+use super::store::{Store, Values};
+use super::stream::Stream;
+use super::vocabulary::{Passage, Vocabulary};
+use crate::permutation::Permutation;
 use crate::task::Task;
 
 /// Examples of one shape: at least one, all numbers finite, all labels below `classes`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Dataset {
     store: Arc<Store>,
-    /// Which rows of the store, and the label of each.
-    rows: Arc<[u32]>,
-    labels: Arc<[u32]>,
-}
-
-/// What was read, once.
-#[derive(Debug, PartialEq)]
-struct Store {
-    values: Values,
-    shape: Vec<usize>,
-    /// Numbers in one example's inputs.
-    each: usize,
-    /// Labels are below this.
-    classes: usize,
-}
-
-#[derive(Debug, PartialEq)]
-enum Values {
-    /// The inputs, row after row. The answer is the label.
-    Labelled(Vec<f32>),
-    /// Row `i` begins at `i * each`; each token's answer is the next, and there is one after the last row.
-    Text { tokens: Vec<u32>, vocabulary: usize },
+    /// Which rows of the store.
+    rows: Rows,
+    /// The label of each; of a text on disk they are made when somebody asks.
+    labels: OnceLock<Arc<[u32]>>,
+    /// What a natural partition goes by instead of the labels, if there is such a column: the group of
+    /// each example.
+    groups: Option<Arc<[u32]>>,
 }
 
 /// Some examples on a device.
@@ -50,6 +41,14 @@ pub(crate) struct Batch {
     pub(crate) inputs: Tensor<2>,
     /// `[answers, 1]`: the examples' answers one after the other, as many for each.
     pub(crate) answers: Tensor<2, Int>,
+}
+
+impl PartialEq for Dataset {
+    fn eq(&self, other: &Self) -> bool {
+        let alike = self.store == other.store && self.rows == other.rows && self.groups == other.groups;
+        // The labels of a text on disk follow from the rest.
+        alike && (matches!(self.store.values, Values::Stream(_)) || self.labels() == other.labels())
+    }
 }
 
 impl Dataset {
@@ -104,9 +103,28 @@ impl Dataset {
         Self::whole(Store { values, shape: vec![context], each: context, classes }, labels)
     }
 
+    /// Takes up a text on disk.
+    pub(super) fn stream(stream: Stream) -> Self {
+        let (context, classes, len) = (stream.context(), stream.classes(), stream.windows());
+        let store = Store { shape: vec![context], each: context, classes, values: Values::Stream(stream) };
+        Self { store: Arc::new(store), rows: Rows::Range { first: 0, len }, labels: OnceLock::new(), groups: None }
+    }
+
     fn whole(store: Store, labels: Vec<u32>) -> Result<Self, DataError> {
-        let count = u32::try_from(labels.len()).map_err(|_| DataError::TooMany(labels.len()))?;
-        Ok(Self { store: Arc::new(store), rows: (0..count).collect(), labels: labels.into() })
+        let len = u32::try_from(labels.len()).map_err(|_| DataError::TooMany(labels.len()))?;
+        let rows = Rows::Range { first: 0, len };
+        Ok(Self { store: Arc::new(store), rows, labels: OnceLock::from(Arc::from(labels)), groups: None })
+    }
+
+    /// The same examples, which a natural partition divides by these groups, one for each example.
+    ///
+    /// # Errors
+    /// [`DataError::Count`] if there are more or fewer groups than examples.
+    pub fn with_groups(self, groups: Vec<u32>) -> Result<Self, DataError> {
+        if groups.len() != self.len() {
+            return Err(DataError::Count { inputs: groups.len(), labels: self.len(), each: 1 });
+        }
+        Ok(Self { groups: Some(groups.into()), ..self })
     }
 
     /// Examples: one at least.
@@ -128,18 +146,36 @@ impl Dataset {
         self.store.classes
     }
 
-    /// The label of each example; of a text who speaks in it.
+    /// The label of each example; of a text who speaks in it or which file it is from. Of a text on disk
+    /// the list is made by the first call: four bytes for each window.
     #[must_use]
     pub fn labels(&self) -> &[u32] {
-        &self.labels
+        self.labels.get_or_init(|| match &self.store.values {
+            Values::Stream(stream) => self.rows.iter().map(|row| stream.label(row)).collect(),
+            // Given when these were made.
+            Values::Labelled(_) | Values::Text { .. } => Arc::default(),
+        })
     }
 
-    /// The inputs of one example: numbers, or the tokens of a text as numbers.
+    /// What a natural partition goes by: the groups if there are any, else the labels.
+    #[must_use]
+    pub fn groups(&self) -> &[u32] {
+        self.groups.as_deref().unwrap_or_else(|| self.labels())
+    }
+
+    /// Whether the examples are too many to be listed without need: a text that is read from disk.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.store.values, Values::Stream(_))
+    }
+
+    /// The inputs of one example: numbers, or the tokens of a text as numbers. `None` if there is no such
+    /// example, or its file can no longer be read.
     #[must_use]
     pub fn input(&self, index: usize) -> Option<Vec<f32>> {
-        let row = *self.rows.get(index)?;
+        let row = self.rows.get(index)?;
         let mut input = Vec::with_capacity(self.store.each);
-        self.store.append_inputs(row, &mut input);
+        self.store.append(row, &mut input, &mut Vec::new()).ok()?;
         Some(input)
     }
 
@@ -147,8 +183,9 @@ impl Dataset {
     #[must_use]
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes()];
-        for &label in &*self.labels {
-            counts[label as usize] += 1;
+        match &self.store.values {
+            Values::Stream(stream) => self.rows.iter().for_each(|row| counts[stream.label(row) as usize] += 1),
+            Values::Labelled(_) | Values::Text { .. } => self.labels().iter().for_each(|&label| counts[label as usize] += 1),
         }
         counts
     }
@@ -164,8 +201,29 @@ impl Dataset {
         if let Some(&index) = indices.iter().find(|&&index| index >= self.len()) {
             return Err(DataError::NoExample { index, len: self.len() });
         }
-        let pick = |from: &[u32]| indices.iter().map(|&index| from[index]).collect();
-        Ok(Self { store: Arc::clone(&self.store), rows: pick(&self.rows), labels: pick(&self.labels) })
+        let pick = |from: &[u32]| indices.iter().map(|&index| from[index]).collect::<Arc<[u32]>>();
+        let rows = indices.iter().filter_map(|&index| self.rows.get(index)).collect();
+        let labels = if self.is_streamed() { OnceLock::new() } else { OnceLock::from(pick(self.labels())) };
+        Ok(Self { store: Arc::clone(&self.store), rows: Rows::List(rows), labels, groups: self.groups.as_deref().map(pick) })
+    }
+
+    /// `count` examples from `from` on, as they stand. Of a whole text on disk this lists nothing.
+    ///
+    /// # Errors
+    /// As [`Dataset::subset`].
+    pub fn stretch(&self, from: usize, count: usize) -> Result<Self, DataError> {
+        match self.rows.stretch(from, count).filter(|_| self.is_streamed() && count > 0) {
+            Some(rows) => Ok(Self { store: Arc::clone(&self.store), rows, labels: OnceLock::new(), groups: None }),
+            None => self.subset(&(from..from.saturating_add(count).min(self.len() + 1)).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Of the examples of a text on disk, shuffled, every `step`-th from place `from` on, `count` of them:
+    /// without a list. `None` of other data, or if there are not as many. `shuffle` is one of as many as
+    /// there are examples.
+    pub(crate) fn drawn(&self, shuffle: Permutation, from: usize, step: usize, count: usize) -> Option<Self> {
+        let rows = self.is_streamed().then(|| self.rows.drawn(shuffle, from, step, count))??;
+        Some(Self { store: Arc::clone(&self.store), rows, labels: OnceLock::new(), groups: None })
     }
 
     /// Whether a model of this task can take these examples.
@@ -173,9 +231,9 @@ impl Dataset {
     /// # Errors
     /// [`DataError::OtherKind`], [`DataError::OtherShape`] or [`DataError::OtherClasses`].
     pub fn check(&self, task: &Task) -> Result<(), DataError> {
-        let (text, classes) = match self.store.values {
-            Values::Labelled(_) => (false, self.store.classes),
-            Values::Text { vocabulary, .. } => (true, vocabulary),
+        let (text, classes) = match self.store.vocabulary() {
+            None => (false, self.store.classes),
+            Some(vocabulary) => (true, vocabulary),
         };
         if text != task.vocabulary().is_some() {
             let kind = |text| if text { "text" } else { "labelled examples" };
@@ -197,38 +255,26 @@ impl Dataset {
     }
 
     /// These examples on a device. Every index is below [`Dataset::len`].
-    pub(crate) fn batch(&self, indices: impl ExactSizeIterator<Item = usize>, device: &Device) -> Batch {
+    ///
+    /// # Errors
+    /// [`DataError::File`] if a text on disk can no longer be read.
+    pub(crate) fn batch(&self, indices: impl ExactSizeIterator<Item = usize>, device: &Device) -> Result<Batch, DataError> {
         let examples = indices.len();
         let mut inputs = Vec::with_capacity(examples * self.store.each);
         let mut answers = Vec::with_capacity(examples);
+        let labels = if self.is_streamed() { &[][..] } else { self.labels() };
         for index in indices {
-            let row = self.rows[index];
-            self.store.append_inputs(row, &mut inputs);
-            match &self.store.values {
-                Values::Labelled(_) => answers.push(i64::from(self.labels[index])),
-                Values::Text { tokens, .. } => {
-                    let start = row as usize * self.store.each + 1;
-                    answers.extend(tokens[start..start + self.store.each].iter().copied().map(i64::from));
-                }
+            let row = self.rows.get(index).ok_or(DataError::NoExample { index, len: self.len() })?;
+            self.store.append(row, &mut inputs, &mut answers)?;
+            if self.store.vocabulary().is_none() {
+                answers.push(i64::from(labels[index]));
             }
         }
         let answers_shape = [answers.len(), 1];
-        Batch {
+        Ok(Batch {
             inputs: Tensor::from_data(TensorData::new(inputs, [examples, self.store.each]), device),
             answers: Tensor::from_data(TensorData::new(answers, answers_shape), device),
-        }
-    }
-}
-
-impl Store {
-    /// `row` is one of this store's.
-    fn append_inputs(&self, row: u32, inputs: &mut Vec<f32>) {
-        let start = row as usize * self.each;
-        let range = start..start + self.each;
-        match &self.values {
-            Values::Labelled(numbers) => inputs.extend_from_slice(&numbers[range]),
-            Values::Text { tokens, .. } => inputs.extend(tokens[range].iter().map(|&token| token as f32)),
-        }
+        })
     }
 }
 
@@ -289,7 +335,7 @@ mod tests {
         let data = Dataset::text(&passages, &vocabulary("abcdefgh"), 3).expect("a text");
         assert_eq!((data.len(), data.shape(), data.classes()), (3, &[3][..], 2));
         assert_eq!(data.labels(), [1, 0, 0], "the speaker of most characters");
-        let batch = data.batch([2, 0].into_iter(), &crate::Device::Cpu.open());
+        let batch = data.batch([2, 0].into_iter(), &crate::Device::Cpu.open()).expect("in memory");
         assert_eq!(batch.inputs.try_to_vec_as::<f32>().expect("numbers"), [6.0, 7.0, 0.0, 0.0, 1.0, 2.0]);
         let answers = batch.answers.try_to_vec_as::<i64>().expect("numbers");
         assert_eq!(answers, [7, 0, 0, 1, 2, 3], "an unknown character is read as the first");

@@ -2,6 +2,10 @@
 //!
 //! Rows and columns are counted from 1, as people and spreadsheets do.
 
+use std::path::Path;
+
+use super::source::EXPECTED;
+
 /// Data that cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DataError {
@@ -55,6 +59,9 @@ pub enum DataError {
     /// A stream that does not decompress or is not text.
     #[error("the data cannot be read: {0}")]
     Unreadable(String),
+    /// A vocabulary that cannot be used.
+    #[error("not a tokenizer.json: {0}")]
+    Tokenizer(String),
     /// A file that is missing or not what it must be.
     #[error("{file}: {reason}")]
     File {
@@ -63,9 +70,34 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A name that means no data.
-    #[error("{0:?} is no data; there are \"digits\", \"hamlet\" and \"idx:<directory>\"")]
+    /// A cell of a file that is not what it must be.
+    #[error("{file}, row {row}, column {column}: {reason}")]
+    Value {
+        /// The file.
+        file: String,
+        /// The line or row, from 1.
+        row: u64,
+        /// The column, by name or number.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A name that means no data, and a path at which nothing lies.
+    #[error("{0:?} is no data and nothing lies there; give a file, a folder, or one of {EXPECTED}")]
     Name(String),
+    /// A setting behind a `?` that is not what it must be.
+    #[error("`{key}` is {value:?}, but must be {expected}")]
+    Setting {
+        /// The setting.
+        key: String,
+        /// What was written.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// Data of which no task can be made.
+    #[error("no task can be made of this data: {0}")]
+    Unfit(String),
     /// An example that is not there.
     #[error("there is no example {index}; the data has {len}")]
     NoExample {
@@ -106,4 +138,22 @@ pub enum DataError {
         /// The data's classes.
         data: usize,
     },
+}
+
+impl DataError {
+    /// This file, and what is wrong with it.
+    pub(super) fn file(path: &Path, reason: &str) -> Self {
+        Self::File { file: path.display().to_string(), reason: reason.to_owned() }
+    }
+
+    /// A file that could not be read.
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        let reason = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+            std::io::ErrorKind::IsADirectory => "this is a folder; a file was expected".to_owned(),
+            std::io::ErrorKind::NotADirectory => "this is a file; a folder was expected".to_owned(),
+            _ => error.to_string(),
+        };
+        Self::File { file: path.display().to_string(), reason }
+    }
 }

@@ -13,14 +13,13 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
+use super::examples::VALUES_MAX;
 use super::{DataError, Dataset, Split};
 
 /// Images and labels to train on, images and labels to test on: the names that MNIST's files have.
 pub const FILES: [[&str; 2]; 2] =
     [["train-images-idx3-ubyte", "train-labels-idx1-ubyte"], ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]];
 
-/// Most values in a file: five times MNIST's (a guess); as f32 they take 1 GiB.
-const VALUES_MAX: u64 = 1 << 28;
 /// The type of an unsigned byte, the only one that images and labels have.
 const UNSIGNED_BYTE: u8 = 8;
 /// What a gzip file begins with (RFC 1952), and no IDX file does.
@@ -42,6 +41,11 @@ pub fn load(directory: &Path, classes: usize) -> Result<Split, DataError> {
     Ok(split)
 }
 
+/// Whether the first of the four files lies here.
+pub(super) fn lies_in(directory: &Path) -> bool {
+    find(directory, FILES[0][0]).is_file()
+}
+
 /// The file as it is named, or else with `.gz`.
 fn find(directory: &Path, name: &str) -> PathBuf {
     let (plain, packed) = (directory.join(name), directory.join(format!("{name}.gz")));
@@ -53,7 +57,8 @@ fn dataset(images: &Path, labels: &Path, classes: usize) -> Result<Dataset, Data
     let (_, labels_read) = read::<1>(labels)?;
     let [count, rows, columns] = shape;
     if count != labels_read.len() {
-        return Err(fault(labels, format!("{} labels for the {count} images beside them", labels_read.len())));
+        let reason = format!("{} labels for the {count} images beside them", labels_read.len());
+        return Err(DataError::file(labels, &reason));
     }
     let inputs = pixels.into_iter().map(|pixel| f32::from(pixel) / 255.0).collect();
     Dataset::new(inputs, labels_read.into_iter().map(u32::from).collect(), &[rows, columns], classes)
@@ -61,8 +66,8 @@ fn dataset(images: &Path, labels: &Path, classes: usize) -> Result<Dataset, Data
 
 /// The lengths and values of a file of `DIMENSIONS` dimensions.
 fn read<const DIMENSIONS: usize>(path: &Path) -> Result<([usize; DIMENSIONS], Vec<u8>), DataError> {
-    let file = File::open(path).map_err(|error| fault(path, error.to_string()))?;
-    parse(BufReader::new(file)).map_err(|reason| fault(path, reason))
+    let file = File::open(path).map_err(|error| DataError::unreadable(path, &error))?;
+    parse(BufReader::new(file)).map_err(|reason| DataError::file(path, &reason))
 }
 
 /// As [`read`], from anything that can be read.
@@ -109,10 +114,6 @@ fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> Result<(), String> {
         std::io::ErrorKind::UnexpectedEof => "shorter than its header".to_owned(),
         _ => error.to_string(),
     })
-}
-
-fn fault(path: &Path, reason: String) -> DataError {
-    DataError::File { file: path.display().to_string(), reason }
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ impl Evaluation {
         let mut characters = 0_u64;
         for start in (0..data.len()).step_by(task.evaluation_batch()) {
             let end = data.len().min(start + task.evaluation_batch());
-            let Batch { inputs, answers } = data.batch(start..end, &device);
+            let Batch { inputs, answers } = data.batch(start..end, &device)?;
             let logits = task.model().forward(&parameters, inputs);
             let logits = logits.try_to_vec_as::<f32>().map_err(|_| EvalError::Device)?;
             let answers = answers.try_to_vec_as::<i64>().map_err(|_| EvalError::Device)?;

@@ -53,6 +53,11 @@ pub(super) fn cut(examples: Vec<usize>, parts: usize) -> Vec<Vec<usize>> {
     (0..parts).map(|part| examples[bound(part)..bound(part + 1)].to_vec()).collect()
 }
 
+/// Cuts at these places, which ascend from 0 to the number of examples.
+pub(super) fn cut_at(examples: &[usize], bounds: &[usize]) -> Vec<Vec<usize>> {
+    bounds.windows(2).map(|pair| examples[pair[0]..pair[1]].to_vec()).collect()
+}
+
 /// Cuts all examples, class after class, into `pieces` for each node, and deals them at random.
 pub(super) fn shards(
     pieces: usize,

@@ -7,6 +7,7 @@
 
 mod deal;
 mod name;
+mod part;
 
 use rand_chacha::ChaCha8Rng;
 
@@ -17,6 +18,8 @@ use crate::seed::{self, Purpose};
 const LEAST: usize = 10;
 /// Smallest and largest concentration: a node of one class each, and no skew to speak of.
 const ALPHA: std::ops::RangeInclusive<f64> = 0.001..=1_000.0;
+/// Most windows of a text that are listed to be divided (a guess): 256 MiB of lists.
+const LISTED_MAX: usize = 1 << 23;
 /// Most shards or classes of a node (a guess: beyond it nothing is skewed).
 const PIECES_MAX: usize = 1_000;
 
@@ -48,6 +51,13 @@ pub enum Partition {
     /// `natural`: all examples of a label (a speaker, say) stay together; the largest label goes
     /// first, each to the node that has least. Sizes are what they are.
     Natural,
+    /// `linear`: a shuffle dealt out so that node `i`, counted from 1, gets a share that grows with `i`.
+    Linear,
+    /// `square`: the same with shares that grow with the square of `i`.
+    Square,
+    /// `exponential`: the same with shares that grow with `e` to the power of `i`. Of more than twenty nodes
+    /// nearly all has the last few: it is the hardest of the three.
+    Exponential,
 }
 
 /// A partition that cannot be made.
@@ -55,8 +65,8 @@ pub enum Partition {
 pub enum PartitionError {
     /// A name that means nothing.
     #[error(
-        "{0:?} is not a partition; there are \"iid\", \"contiguous\", \"natural\", \"dirichlet:<alpha>\" with a number \
-         between 0.001 and 1000, \"shard:<n>\" and \"pathological:<n>\" with a whole number between 1 and 1000"
+        "{0:?} is not a partition; there are \"iid\", \"contiguous\", \"natural\", \"linear\", \"square\", \"exponential\", \
+         \"dirichlet:<alpha>\" with a number between 0.001 and 1000, \"shard:<n>\" and \"pathological:<n>\" with a whole number between 1 and 1000"
     )]
     Name(String),
     /// A concentration outside its bounds.
@@ -86,6 +96,27 @@ pub enum PartitionError {
         /// Examples there are.
         examples: usize,
     },
+    /// A part that is not there.
+    #[error("there is no part {index} of {nodes}")]
+    Part {
+        /// The part, from 0.
+        index: usize,
+        /// Parts there are.
+        nodes: usize,
+    },
+    /// A text too long for a partition that lists its windows.
+    #[error(
+        "a text of {windows} windows cannot be divided as {partition:?} asks; \"iid\", \"contiguous\", \"linear\", \"square\" and \"exponential\" need no list of them"
+    )]
+    Long {
+        /// Windows there are.
+        windows: usize,
+        /// The partition, by name.
+        partition: String,
+    },
+    /// The data cannot be divided.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
     /// A label that is not a class.
     #[error("example {index} has label {label}, which is not below {classes}")]
     Label {
@@ -104,7 +135,8 @@ impl Partition {
     ///
     /// Every node is left with at least 10 examples or half the mean, whichever is less, and always
     /// with one: a node that draws fewer takes random examples, one at a time, from whichever node
-    /// has most. Not so with `natural`, where no label is torn apart.
+    /// has most. Not so with `natural`, where no label is torn apart, nor with `linear`, `square` and
+    /// `exponential`, whose sizes are what is asked for; of these every node has one example at least.
     /// Flower draws anew until all have enough, which for many nodes and a small alpha never ends.
     ///
     /// # Errors
@@ -128,14 +160,46 @@ impl Partition {
             }
             Self::Contiguous => deal::cut((0..labels.len()).collect(), nodes),
             Self::Natural => deal::natural(deal::by_class(&order, labels, classes), nodes)?,
+            Self::Linear | Self::Square | Self::Exponential => deal::cut_at(&order, &self.bounds(order.len(), nodes)),
         };
-        if *self == Self::Natural {
+        if self.keeps_sizes() {
             parts.iter_mut().for_each(|part| part.sort_unstable());
             return Ok(parts);
         }
         level(&mut parts, LEAST.min(labels.len() / nodes / 2).max(1), &mut rng);
         parts.iter_mut().for_each(|part| part.sort_unstable());
         Ok(parts)
+    }
+}
+
+impl Partition {
+    /// Whether small parts stay small.
+    const fn keeps_sizes(self) -> bool {
+        matches!(self, Self::Natural | Self::Linear | Self::Square | Self::Exponential)
+    }
+
+    /// Where to cut `examples` for `nodes`, which are fewer: one place more than there are nodes, ascending.
+    /// Of a partition by size; the others cut evenly.
+    fn bounds(self, examples: usize, nodes: usize) -> Vec<usize> {
+        let weight = |node: usize| match self {
+            Self::Linear => (node + 1) as f64,
+            Self::Square => ((node + 1) as f64).powi(2),
+            // Counted from the last node, so that it does not overflow.
+            Self::Exponential => (node as f64 - (nodes - 1) as f64).exp(),
+            _ => 1.0,
+        };
+        let total: f64 = (0..nodes).map(weight).sum();
+        let mut sum = 0.0;
+        let mut bounds = vec![0];
+        for node in 0..nodes {
+            sum += weight(node);
+            // One at least for each node so far, and one is left for each that follows.
+            let least = bounds[node] + 1;
+            let most = examples - (nodes - 1 - node);
+            let bound = if node + 1 == nodes { examples } else { (sum / total * examples as f64).round() as usize };
+            bounds.push(bound.clamp(least, most.max(least)));
+        }
+        bounds
     }
 }
 

@@ -14,6 +14,9 @@ impl fmt::Display for Partition {
             Self::Pathological { classes } => write!(f, "pathological:{classes}"),
             Self::Contiguous => f.write_str("contiguous"),
             Self::Natural => f.write_str("natural"),
+            Self::Linear => f.write_str("linear"),
+            Self::Square => f.write_str("square"),
+            Self::Exponential => f.write_str("exponential"),
         }
     }
 }
@@ -28,6 +31,9 @@ impl FromStr for Partition {
             None if text == "iid" => Some(Self::Iid),
             None if text == "contiguous" => Some(Self::Contiguous),
             None if text == "natural" => Some(Self::Natural),
+            None if text == "linear" => Some(Self::Linear),
+            None if text == "square" => Some(Self::Square),
+            None if text == "exponential" => Some(Self::Exponential),
             Some(("shard", number)) => pieces(number).map(|pieces| Self::Shard { pieces }),
             Some(("pathological", number)) => pieces(number).map(|classes| Self::Pathological { classes }),
             Some(("dirichlet", number)) => alpha(number).map(|alpha| Self::Dirichlet { alpha }),

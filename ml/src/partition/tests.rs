@@ -8,6 +8,9 @@ fn any_partition() -> impl Strategy<Value = Partition> {
         Just(Partition::Iid),
         Just(Partition::Contiguous),
         Just(Partition::Natural),
+        Just(Partition::Linear),
+        Just(Partition::Square),
+        Just(Partition::Exponential),
         (1_usize..5).prop_map(|pieces| Partition::Shard { pieces }),
         (1_usize..9).prop_map(|classes| Partition::Pathological { classes }),
         (-3.0..3.0_f64).prop_map(|log| Partition::Dirichlet { alpha: 10_f64.powf(log).clamp(0.001, 1_000.0) })
@@ -25,8 +28,8 @@ proptest! {
         let nodes = nodes.min(labels.len());
         let parts = match partition.assign(&labels, 7, nodes, seed) {
             Err(PartitionError::Unfit { .. }) => {
-                let fits = matches!(partition, Partition::Iid | Partition::Dirichlet { .. } | Partition::Contiguous);
-                prop_assert!(!fits);
+                let may = matches!(partition, Partition::Natural | Partition::Shard { .. } | Partition::Pathological { .. });
+                prop_assert!(may);
                 return Ok(());
             }
             parts => parts.expect("a partition"),
@@ -35,7 +38,7 @@ proptest! {
         let mut all = parts.concat();
         all.sort_unstable();
         prop_assert_eq!(all, (0..labels.len()).collect::<Vec<_>>());
-        let least = if partition == Partition::Natural { 1 } else { LEAST.min(labels.len() / nodes / 2).max(1) };
+        let least = if partition.keeps_sizes() { 1 } else { LEAST.min(labels.len() / nodes / 2).max(1) };
         prop_assert!(parts.iter().all(|part| part.len() >= least && part.is_sorted()));
         prop_assert_eq!(parts, partition.assign(&labels, 7, nodes, seed).expect("a partition"));
     }
@@ -83,6 +86,20 @@ fn nodes_have_as_many_classes_as_the_partition_says() {
     // 200 examples of a class and shards of 100: a shard is of one class.
     let kinds = kinds(Partition::Shard { pieces: 2 });
     assert!(kinds.iter().all(|kinds| (1..=2).contains(kinds)) && kinds.contains(&2), "{kinds:?}");
+}
+
+#[test]
+fn sizes_grow_as_the_partition_says() {
+    let sizes = |partition: Partition, examples: usize| -> Vec<usize> {
+        let parts = partition.assign(&vec![0; examples], 1, 4, 5).expect("a partition");
+        parts.iter().map(Vec::len).collect()
+    };
+    assert_eq!(sizes(Partition::Linear, 1_000), [100, 200, 300, 400]);
+    assert_eq!(sizes(Partition::Square, 3_000), [100, 400, 900, 1_600]);
+    // 1 : e : e^2 : e^3 of 31.19 in all.
+    assert_eq!(sizes(Partition::Exponential, 1_000), [32, 87, 237, 644]);
+    assert_eq!(sizes(Partition::Exponential, 4), [1; 4]);
+    assert_eq!(sizes(Partition::Exponential, 5), [1, 1, 1, 2]);
 }
 
 #[test]

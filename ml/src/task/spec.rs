@@ -4,7 +4,7 @@
 //! allocated for it: no product of a task's sizes overflows. Reads no file and draws nothing.
 
 use crate::asset::{Assets, Digest};
-use crate::data::{VOCABULARY_EXPECTED, Vocabulary};
+use crate::data::{Legend, TOKENIZER_BYTES_MAX, Tokenizer, VOCABULARY_EXPECTED, Vocabulary};
 use crate::layout::Layout;
 use crate::model::{ModelSpec, Reads};
 use crate::optimizer::OptimizerSpec;
@@ -31,8 +31,11 @@ const CONTEXT_MAX: usize = 1 << 13;
 pub struct TaskSpec {
     inputs: Vec<usize>,
     classes: usize,
-    /// Of a language task.
+    /// Of a language task; with a tokenizer only when it has been read.
     vocabulary: Option<Vocabulary>,
+    /// The file with the tokenizer of a language task that lists no characters.
+    tokenizer: Option<Digest>,
+    legend: Legend,
     batch: usize,
     model: ModelSpec,
     optimizer: OptimizerSpec,
@@ -57,7 +60,7 @@ impl TaskSpec {
     }
 
     fn parse_classify(section: &Section<'_>) -> Result<Self, TaskError> {
-        section.only(&["kind", "inputs", "classes", "batch", "model", "optimizer", "init"])?;
+        section.only(&["kind", "inputs", "classes", "labels", "columns", "batch", "model", "optimizer", "init"])?;
         let inputs = section.counts("inputs", 1..=DIMENSIONS_MAX, 1..=EXAMPLE_MAX)?;
         let input_count = inputs.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
         if input_count.is_none_or(|count| count > EXAMPLE_MAX) {
@@ -66,19 +69,29 @@ impl TaskSpec {
         let classes = section.count("classes", 2..=CLASSES_MAX)?;
         let model = section.section("model", "a table such as { kind = \"mlp\", hidden = [64] }")?;
         let model = ModelSpec::parse(&model, Reads::Numbers, &inputs, classes)?;
-        Self::parse_rest(section, inputs, classes, None, model)
+        let legend = Legend::parse(section, &inputs, classes)?;
+        Ok(Self { legend, ..Self::parse_rest(section, inputs, classes, None, model)? })
     }
 
     fn parse_language(section: &Section<'_>) -> Result<Self, TaskError> {
-        section.only(&["kind", "context", "vocabulary", "batch", "model", "optimizer", "init"])?;
+        section.only(&["kind", "context", "vocabulary", "tokenizer", "tokens", "batch", "model", "optimizer", "init"])?;
         let context = section.count("context", 1..=CONTEXT_MAX)?;
-        let characters = section.text("vocabulary", VOCABULARY_EXPECTED)?;
-        let vocabulary = Vocabulary::new(characters);
-        let vocabulary = vocabulary.ok_or_else(|| section.wrong("vocabulary", format!("{characters:?}"), VOCABULARY_EXPECTED))?;
+        let tokenizer = section.digest("tokenizer")?;
+        let (vocabulary, classes) = match tokenizer {
+            Some(_) if section.table().get("vocabulary").is_some() => {
+                return Err(section.wrong("vocabulary", "there", "left out where `tokenizer` is"));
+            }
+            Some(_) => (None, section.count("tokens", 2..=CLASSES_MAX)?),
+            None => {
+                let vocabulary = characters(section)?;
+                let size = vocabulary.size();
+                (Some(vocabulary), size)
+            }
+        };
         let model = section.section("model", "a table such as { kind = \"gpt\", layers = 2, width = 32, heads = 4 }")?;
-        let (inputs, classes) = (vec![context], vocabulary.size());
+        let inputs = vec![context];
         let model = ModelSpec::parse(&model, Reads::Tokens, &inputs, classes)?;
-        Self::parse_rest(section, inputs, classes, Some(vocabulary), model)
+        Ok(Self { tokenizer, ..Self::parse_rest(section, inputs, classes, vocabulary, model)? })
     }
 
     /// What tasks of all kinds have: the batch, the optimizer, where to start, and bounds on the whole.
@@ -97,21 +110,25 @@ impl TaskSpec {
             let expected = "so small that batch times the widest layer is at most 268435456";
             return Err(section.wrong("batch", batch, expected));
         }
-        Ok(Self { inputs, classes, vocabulary, batch, model, optimizer, init, layout })
+        let (tokenizer, legend) = (None, Legend::default());
+        Ok(Self { inputs, classes, vocabulary, tokenizer, legend, batch, model, optimizer, init, layout })
     }
 
     /// The files without which nothing can be trained or evaluated, by their hashes.
     #[must_use]
     pub fn needs(&self) -> Vec<Digest> {
-        self.init.into_iter().chain(self.model.needs()).collect()
+        self.init.into_iter().chain(self.tokenizer).chain(self.model.needs()).collect()
     }
 
     /// The task with its files, which are read and checked here.
     ///
     /// # Errors
     /// [`TaskError::File`] if one was not given, cannot be read, or is not what it must be.
-    pub fn equip(self, assets: &Assets) -> Result<Task, TaskError> {
+    pub fn equip(mut self, assets: &Assets) -> Result<Task, TaskError> {
         let start = self.init.map(|digest| weights(assets, &digest, &self.layout, "task.init")).transpose()?;
+        if let Some(digest) = &self.tokenizer {
+            self.vocabulary = Some(tokenizer(assets, digest, self.classes)?);
+        }
         let model = self.model.equip(assets)?;
         Ok(Task { spec: Self { model, ..self }, start: start.map(Into::into) })
     }
@@ -136,10 +153,16 @@ impl TaskSpec {
         self.classes
     }
 
-    /// The characters of a language task.
+    /// What the tokens of a language task stand for; of one with a tokenizer known once it is equipped.
     #[must_use]
     pub const fn vocabulary(&self) -> Option<&Vocabulary> {
         self.vocabulary.as_ref()
+    }
+
+    /// What classes and columns are called, if the spec says so.
+    #[must_use]
+    pub const fn legend(&self) -> &Legend {
+        &self.legend
     }
 
     /// Examples in one step of training.
@@ -176,6 +199,20 @@ impl TaskSpec {
 /// The largest batch that the model's activations have room for.
 fn batch_max(model: &ModelSpec) -> usize {
     (ACTIVATIONS_MAX / model.widest().max(1)).min(BATCH_MAX)
+}
+
+fn characters(section: &Section<'_>) -> Result<Vocabulary, TaskError> {
+    let characters = section.text("vocabulary", VOCABULARY_EXPECTED)?;
+    Vocabulary::new(characters).ok_or_else(|| section.wrong("vocabulary", format!("{characters:?}"), VOCABULARY_EXPECTED))
+}
+
+/// The vocabulary in the tokenizer file with this hash, of so many tokens at most.
+fn tokenizer(assets: &Assets, digest: &Digest, tokens: usize) -> Result<Vocabulary, TaskError> {
+    let file = |reason: String| TaskError::File { key: "task.tokenizer".to_owned(), reason };
+    let bytes = assets.read(digest, TOKENIZER_BYTES_MAX).map_err(|error| file(error.to_string()))?;
+    let place = assets.get(digest).map(|path| path.display().to_string()).unwrap_or_default();
+    let read = Tokenizer::parse(&bytes, tokens).map_err(|error| file(format!("{place}: {error}")))?;
+    Ok(Vocabulary::pieces(read))
 }
 
 /// The weights of this layout that lie in the safetensors file with this hash; `key` is who asks.

@@ -74,7 +74,7 @@ fn a_wrong_table_is_told_which_key_and_what_would_be_right() {
         (
             "batch = 16",
             "batch = 16\nlearn = 1",
-            "`task.learn` is not a key of this table; there are `kind`, `inputs`, `classes`, `batch`, `model`, `optimizer`, `init`"
+            "`task.learn` is not a key of this table; there are `kind`, `inputs`, `classes`, `labels`, `columns`, `batch`, `model`, `optimizer`, `init`"
                 .to_owned(),
         ),
     ];
@@ -123,7 +123,7 @@ fn a_wrong_language_table_is_told_too() {
             "vocabulary",
             "vocabulari",
             "`task.vocabulari` is not a key of this table; there are `kind`, `context`, \
-            `vocabulary`, `batch`, `model`, `optimizer`, `init`"
+            `vocabulary`, `tokenizer`, `tokens`, `batch`, `model`, `optimizer`, `init`"
                 .to_owned(),
         ),
         ("\"gpt\"", "\"mlp\"", "`task.model.kind` is \"mlp\", but must be \"gpt\" or \"lora\"".to_owned()),
@@ -226,4 +226,30 @@ fn a_run_starts_from_the_weights_that_its_spec_names_or_not_at_all() {
         wrong,
         "`task.init` is \"weights.safetensors\", but must be the BLAKE3 hash of a file, 64 hexadecimal digits in lower case"
     );
+}
+
+#[test]
+fn a_tokenizer_is_a_file_the_task_needs() {
+    use crate::asset::{Assets, Digest};
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("tokenizer.json");
+    std::fs::write(&path, crate::data::tests::TOKENIZER).expect("written");
+    let digest = Digest::of(crate::data::tests::TOKENIZER.as_bytes());
+    let spec = |rest: &str| {
+        let text = LANGUAGE.replace("vocabulary = \" etao\\n\"", &format!("tokenizer = '{digest}'\n{rest}"));
+        TaskSpec::parse(&text.parse().expect("a table"))
+    };
+    let error = |rest: &str| spec(rest).expect_err("refused").to_string();
+    assert_eq!(error(""), "`task.tokens` is missing; it must be a whole number between 2 and 1048576");
+    let both = "`task.vocabulary` is there, but must be left out where `tokenizer` is";
+    assert_eq!(error("tokens = 9\nvocabulary = 'ab'"), both);
+    let whole = spec("tokens = 9").expect("a spec");
+    assert_eq!((whole.needs(), whole.classes(), whole.vocabulary()), (vec![digest], 9, None));
+    assert!(whole.clone().equip(&Assets::new()).is_err(), "nobody gave the file");
+    let mut assets = Assets::new();
+    assets.add(&path).expect("a file");
+    let task = whole.equip(&assets).expect("a task");
+    assert_eq!(task.vocabulary().map(|vocabulary| vocabulary.encode("abc")), Some(vec![6]));
+    let error = spec("tokens = 7").expect("a spec").equip(&assets).expect_err("refused").to_string();
+    assert!(error.ends_with("tokenizer.json: not a tokenizer.json: it has a token 7, but the task says 7 tokens"), "{error}");
 }

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use shoal_ml::{Schema, Source, Task};
+use shoal_ml::{Legend, Schema, Source, Task};
 use shoal_protocol::spec::RunSpec;
 
 use super::CliError;
@@ -22,7 +22,7 @@ pub(super) struct NewArgs {
     /// The run's name: letters, digits, '-', '_' or '.'
     #[arg(value_name = "NAME")]
     name: String,
-    /// The data to train on: digits, hamlet or idx:DIRECTORY
+    /// The data to train on: digits, hamlet, a file or a folder, or FORMAT:PATH
     #[arg(long, value_name = "SOURCE")]
     data: String,
     /// The model [default: mlp for labelled examples, gpt for a text]
@@ -55,7 +55,7 @@ enum NewError {
     #[diagnostic(code(shoal::new::source), help("name it as {}", DataSource::EXPECTED))]
     Source(String),
     #[error("the data: {0}")]
-    #[diagnostic(code(shoal::new::data), help("`idx:DIRECTORY` wants four files named as MNIST's, with or without .gz"))]
+    #[diagnostic(code(shoal::new::data), help("docs/DATA.md says what each format looks like; `shoal data check` looks closer"))]
     Data(String),
     #[error("the model {model} cannot learn from {data}")]
     #[diagnostic(code(shoal::new::model), help("leave --model out: `mlp` is for labelled examples, `gpt` for text"))]
@@ -102,8 +102,8 @@ pub(super) fn command(args: &NewArgs) -> Result<(), CliError> {
 /// The spec's text.
 fn text(name: &str, seed: u64, source: &Source, schema: &Schema, model: Option<Model>) -> Result<String, NewError> {
     let (about, task) = match (schema, model) {
-        (Schema::Labelled { shape, classes, examples }, None | Some(Model::Mlp)) => {
-            (format!("{examples} examples of the shape {shape:?} in {classes} classes"), classify(shape, *classes))
+        (Schema::Labelled { shape, classes, examples, legend }, None | Some(Model::Mlp)) => {
+            (format!("{examples} examples of the shape {shape:?} in {classes} classes"), classify(shape, *classes, legend))
         }
         (Schema::Text { characters, length }, None | Some(Model::Gpt)) => {
             (format!("a text of {length} characters, {} of them different", characters.chars().count()), language(characters))
@@ -131,7 +131,7 @@ peers = 8           # peers heard in a round
     ))
 }
 
-fn classify(shape: &[usize], classes: usize) -> String {
+fn classify(shape: &[usize], classes: usize, legend: &Legend) -> String {
     // Enough for handwriting; the demo's 64 serve 64 inputs.
     let hidden = shape.iter().product::<usize>().clamp(16, 256).next_power_of_two();
     format!(
@@ -139,10 +139,11 @@ fn classify(shape: &[usize], classes: usize) -> String {
 kind = \"classify\"
 inputs = {shape:?}     # the shape of one example
 classes = {classes}
-batch = 32          # examples in a step
+{}batch = 32          # examples in a step
 model = {{ kind = \"mlp\", hidden = [{hidden}] }}
 optimizer = {{ kind = \"sgd\", rate = 0.1 }}
-"
+",
+        legend.to_toml()
     )
 }
 
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn nothing_that_is_typed_breaks_out_of_the_spec() {
-        let schema = Schema::Labelled { shape: vec![2], classes: 2, examples: 9 };
+        let schema = Schema::Labelled { shape: vec![2], classes: 2, examples: 9, legend: Legend::default() };
         let source = Source::Idx("x\nseed = 9\n".into());
         let text = text("a\"\nseed = 3", 5, &source, &schema, None).unwrap();
         let table: toml::Table = text.parse().unwrap();

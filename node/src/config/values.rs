@@ -73,7 +73,7 @@ pub struct DataSource {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct DataSettings {
-    /// What to train on in this run: digits, hamlet or idx:DIRECTORY [default: the node's]
+    /// What to train on in this run: digits, hamlet, a file or a folder, or FORMAT:PATH [default: the node's]
     #[serde(skip_serializing_if = "Option::is_none")]
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
@@ -102,10 +102,12 @@ pub struct DataError {
 
 impl DataSource {
     /// What [`Source`] accepts, for messages.
-    pub const EXPECTED: &'static str = "`digits`, `hamlet` or `idx:DIRECTORY`";
+    pub const EXPECTED: &'static str =
+        "`digits`, `hamlet`, a file or a folder, or FORMAT:PATH with FORMAT one of idx, images, csv, parquet, ts, wav and text";
     /// What [`Partition`] accepts, for messages.
     pub const PARTITION_EXPECTED: &'static str =
-        "`iid`, `dirichlet:ALPHA` with ALPHA between 0.001 and 1000, `shard:N`, `pathological:N`, `contiguous` or `natural`";
+        "`iid`, `dirichlet:ALPHA` with ALPHA between 0.001 and 1000, `shard:N`, `pathological:N`, `contiguous`, `natural`, \
+         `linear`, `square` or `exponential`";
 
     /// The same with what one run says of its own.
     ///

@@ -312,11 +312,7 @@ fn open(base: Base, source: &DataSource) -> Result<(crate::start::Prepared, u64)
 /// This node's shard, and the examples that are held out from all shards.
 fn data(task: &Task, data: &DataSource) -> Result<(Dataset, Dataset), String> {
     let split = data.source.load(task, data.split_seed).map_err(|error| error.to_string())?;
-    let shards = data
-        .partition
-        .assign(split.train.labels(), split.train.classes(), data.shard.count() as usize, data.split_seed)
-        .map_err(|error| error.to_string())?;
-    let indices = shards.get(data.shard.index() as usize).ok_or("the shard does not exist")?;
-    let train = split.train.subset(indices).map_err(|error| error.to_string())?;
+    let (index, count) = (data.shard.index() as usize, data.shard.count() as usize);
+    let train = data.partition.part(&split.train, index, count, data.split_seed).map_err(|error| error.to_string())?;
     Ok((train, split.test))
 }

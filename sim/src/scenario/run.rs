@@ -92,6 +92,8 @@ impl Scenario {
             Some(Source::Digits) => DIGITS,
             Some(Source::Idx(_)) => IDX,
             Some(Source::Hamlet) => HAMLET,
+            // Other data has no defaults that would fit it: the scenario's `run.task` says all that matters.
+            Some(_) => IDX,
         };
         let mut table: toml::Table = defaults.parse().unwrap_or_else(|error| unreachable!("a constant: {error}"));
         // The vocabulary is the data's own; a scenario can still say another.
