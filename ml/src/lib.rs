@@ -37,7 +37,7 @@ pub use device::{Device, DeviceError};
 pub use eval::{EvalError, Metrics, evaluate};
 pub use flat::WeightsError;
 pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};
-pub use model::{Gpt, Mlp, Model, ModelSpec};
+pub use model::{Cnn, Gpt, Lora, Mlp, Model, ModelSpec};
 pub use optimizer::{AdamW, OptimizerSpec, Rule};
 pub use partition::{Partition, PartitionError};
 pub use section::Section;

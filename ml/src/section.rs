@@ -91,6 +91,15 @@ impl<'a> Section<'a> {
         self.table.get(key).map(read).transpose()
     }
 
+    /// `true` or `false`; `false` if the key is absent.
+    ///
+    /// # Errors
+    /// [`TaskError::Wrong`], with the key's path.
+    pub fn flag(&self, key: &str) -> Result<bool, TaskError> {
+        let read = |value: &Value| value.as_bool().ok_or_else(|| self.wrong(key, value, "true or false"));
+        self.table.get(key).map_or(Ok(false), read)
+    }
+
     /// The hash of a file, `None` if the key is absent.
     ///
     /// # Errors

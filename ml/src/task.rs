@@ -38,13 +38,15 @@
 mod spec;
 
 pub use spec::TaskSpec;
+pub(crate) use spec::weights;
 
 use std::sync::Arc;
 
 use crate::asset::Assets;
 use crate::data::{Legend, Vocabulary};
+use crate::flat::{self, WeightsError};
 use crate::layout::{Layout, PARAM_COUNT_MAX};
-use crate::model::ModelSpec;
+use crate::model::{Lora, ModelSpec};
 use crate::optimizer::OptimizerSpec;
 use crate::seed::{self, Purpose};
 
@@ -180,6 +182,22 @@ impl Task {
     #[must_use]
     pub fn init(&self, seed: u64) -> Vec<f32> {
         self.start.as_ref().map_or_else(|| drawn(self.layout(), seed), |start| start.to_vec())
+    }
+
+    /// The task and the weights without corrections beside them: of a [`crate::Lora`] its base, into which
+    /// `weights` are merged; of any other model what is there already. For whoever knows the base's kind
+    /// only: the merged weights are what other programs load.
+    ///
+    /// # Errors
+    /// [`WeightsError`] if they are not this task's, or the merged ones are beyond what f32 holds.
+    pub fn merged(&self, weights: &[f32]) -> Result<(Self, Vec<f32>), WeightsError> {
+        let lora = self.model().downcast::<Lora>().zip(self.spec.base());
+        let Some((lora, spec)) = lora else {
+            flat::check(self.layout(), weights)?;
+            return Ok((self.clone(), weights.to_vec()));
+        };
+        let merged = lora.merged(self.layout(), weights)?;
+        Ok((Self { spec, start: None }, merged))
     }
 
     /// Examples that are evaluated at once.

@@ -166,6 +166,11 @@ impl Model for Gpt {
     fn forward(&self, _inputs: &[usize], parameters: &[Tensor<1>], batch: Tensor<2>) -> Tensor<2> {
         Self::forward(self, parameters, batch)
     }
+
+    /// Not the embedding, which is the output's matrix too.
+    fn adapts(&self, tensor: &TensorSpec) -> bool {
+        tensor.name().starts_with("layers.")
+    }
 }
 
 /// What depends on places alone.

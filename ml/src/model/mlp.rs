@@ -41,6 +41,11 @@ impl Mlp {
     /// Reads `{ kind = "mlp", hidden = [64] }`.
     fn parse(section: &Section<'_>) -> Result<Self, TaskError> {
         section.only(&["kind", "hidden"])?;
+        Self::of_hidden(section)
+    }
+
+    /// Reads the key `hidden` alone, of a model that ends in such layers.
+    pub(super) fn of_hidden(section: &Section<'_>) -> Result<Self, TaskError> {
         Ok(Self { hidden: section.counts("hidden", 0..=LAYERS_MAX, 1..=WIDTH_MAX)? })
     }
 }

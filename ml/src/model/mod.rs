@@ -9,7 +9,9 @@
 //! [registers](register) before it reads its first task. A spec names a kind; a node whose program
 //! does not know it refuses the run, with the list of those it knows.
 
+mod cnn;
 mod gpt;
+mod lora;
 mod mlp;
 mod registry;
 
@@ -19,10 +21,13 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+pub use cnn::Cnn;
 pub use gpt::Gpt;
+pub use lora::Lora;
 pub use mlp::Mlp;
 pub use registry::{Kind, ParseModel, Reads, RegisterError, register};
 
+use crate::asset::{Assets, Digest};
 use crate::layout::TensorSpec;
 use crate::section::Section;
 use crate::task::TaskError;
@@ -51,6 +56,26 @@ pub trait Model: Any + Debug + Send + Sync {
     fn expects(&self, _inputs: &[usize]) -> Option<String> {
         None
     }
+
+    /// Whether this tensor, one of the model's matrices, gets a correction of its own where the model is
+    /// the base of a [`Lora`]. By default every tensor of two dimensions does; others never do.
+    fn adapts(&self, tensor: &TensorSpec) -> bool {
+        tensor.shape().len() == 2
+    }
+
+    /// The files without which the model cannot compute, by their hashes.
+    fn needs(&self) -> Vec<Digest> {
+        Vec::new()
+    }
+
+    /// The model with its files, read and checked; `None` if it needs none and is whole as it is.
+    /// [`Model::forward`] is called only on what comes from here.
+    ///
+    /// # Errors
+    /// [`TaskError::File`].
+    fn equip(&self, _assets: &Assets, _inputs: &[usize], _outputs: usize) -> Result<Option<Arc<dyn Model>>, TaskError> {
+        Ok(None)
+    }
 }
 
 /// The `model` key of a task: which kind, its sizes, and the shapes between which it stands.
@@ -78,6 +103,23 @@ impl ModelSpec {
             return Err(TaskError::Wrong { key, value: format!("{inputs:?}"), expected });
         }
         Ok(Self { table: section.table().clone(), model, inputs: inputs.to_vec(), outputs })
+    }
+
+    /// See [`Model::needs`].
+    pub(crate) fn needs(&self) -> Vec<Digest> {
+        self.model.needs()
+    }
+
+    /// See [`Model::equip`].
+    pub(crate) fn equip(self, assets: &Assets) -> Result<Self, TaskError> {
+        let equipped = self.model.equip(assets, &self.inputs, self.outputs)?;
+        Ok(Self { model: equipped.unwrap_or(self.model), ..self })
+    }
+
+    /// What is left of a [`Lora`] whose corrections were merged into its base; `None` of any other model.
+    pub(crate) fn base(&self) -> Option<Self> {
+        let (model, table) = self.downcast::<Lora>()?.base();
+        Some(Self { table, model, inputs: self.inputs.clone(), outputs: self.outputs })
     }
 
     /// The model, if it is of this kind.

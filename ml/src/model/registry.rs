@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Gpt, Mlp, Model};
+use super::{Cnn, Gpt, Lora, Mlp, Model};
 use crate::section::Section;
 use crate::task::TaskError;
 
@@ -88,7 +88,7 @@ fn lock<T>(with: impl FnOnce(&mut Registry) -> T) -> T {
 impl Registry {
     /// The kinds of this crate.
     fn new() -> Self {
-        let kinds = [("mlp", Mlp::kind()), ("gpt", Gpt::kind())];
+        let kinds = [("mlp", Mlp::kind()), ("cnn", Cnn::kind()), ("gpt", Gpt::kind()), ("lora", Lora::kind())];
         Self { kinds: kinds.map(|(name, kind)| (name.to_owned(), kind)).into(), sealed: false }
     }
 

@@ -117,7 +117,7 @@ impl TaskSpec {
     /// The files without which nothing can be trained or evaluated, by their hashes.
     #[must_use]
     pub fn needs(&self) -> Vec<Digest> {
-        self.init.iter().chain(&self.tokenizer).copied().collect()
+        self.init.into_iter().chain(self.tokenizer).chain(self.model.needs()).collect()
     }
 
     /// The task with its files, which are read and checked here.
@@ -129,7 +129,16 @@ impl TaskSpec {
         if let Some(digest) = &self.tokenizer {
             self.vocabulary = Some(tokenizer(assets, digest, self.classes)?);
         }
-        Ok(Task { spec: self, start: start.map(Into::into) })
+        let model = self.model.equip(assets)?;
+        Ok(Task { spec: Self { model, ..self }, start: start.map(Into::into) })
+    }
+
+    /// The same task for the model that is left when a [`crate::Lora`] is merged; `None` of any other model.
+    pub(super) fn base(&self) -> Option<Self> {
+        let model = self.model.base()?;
+        // What was equipped has had this layout checked.
+        let layout = Layout::new(model.tensors()).ok()?;
+        Some(Self { model, layout, init: None, ..self.clone() })
     }
 
     /// The shape of one example; of a language task the context.

@@ -53,7 +53,7 @@ fn a_wrong_table_is_told_which_key_and_what_would_be_right() {
         ("[64]", "[65537]", format!("`task.model.hidden[0]` is 65537, but must be {widths}")),
         ("[64]", "64", format!("`task.model.hidden` is 64, but must be {widths}")),
         ("hidden", "hiddn", "`task.model.hiddn` is not a key of this table; there are `kind`, `hidden`".to_owned()),
-        ("\"mlp\"", "\"cnn\"", "`task.model.kind` is \"cnn\", but must be \"mlp\"".to_owned()),
+        ("\"mlp\"", "\"gpt\"", "`task.model.kind` is \"gpt\", but must be \"mlp\", \"cnn\" or \"lora\"".to_owned()),
         ("\"sgd\"", "\"adam\"", "`task.optimizer.kind` is \"adam\", but must be \"sgd\" or \"adamw\"".to_owned()),
         ("rate = 0.2", "", "`task.optimizer.rate` is missing; it must be a number above 0 and at most 10".to_owned()),
         ("rate = 0.2", "rate = 0", "`task.optimizer.rate` is 0, but must be a number above 0 and at most 10".to_owned()),
@@ -121,7 +121,7 @@ fn a_wrong_language_table_is_told_too() {
             `vocabulary`, `tokenizer`, `tokens`, `batch`, `model`, `optimizer`, `init`"
                 .to_owned(),
         ),
-        ("\"gpt\"", "\"mlp\"", "`task.model.kind` is \"mlp\", but must be \"gpt\"".to_owned()),
+        ("\"gpt\"", "\"mlp\"", "`task.model.kind` is \"mlp\", but must be \"gpt\" or \"lora\"".to_owned()),
         ("heads = 4", "heads = 32", "`task.model.width` is 32, but must be a multiple of twice the heads".to_owned()),
         ("layers = 2", "layers = 65", "`task.model.layers` is 65, but must be a whole number between 1 and 64".to_owned()),
         (
