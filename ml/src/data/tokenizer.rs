@@ -99,6 +99,20 @@ pub(in crate::data) mod tests {
         assert!(vocabulary.knows('é') && vocabulary.encode("").is_empty());
     }
 
+    /// As most published ones are made: bytes as characters, words found by a regular expression.
+    #[test]
+    fn bytes_are_pieces_too() {
+        let level = r#"{ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true }"#;
+        let text = SMALL
+            .replace(r#""pre_tokenizer": null"#, &format!("\"pre_tokenizer\": {level}"))
+            .replace(r#"{ "type": "Fuse" }"#, level)
+            .replace(r#"" c": 7"#, r#""Ġc": 7, "Ġ": 8, "Ã": 9, "©": 10"#)
+            .replace(r#"[" ", "c"]"#, r#"["Ġ", "c"]"#);
+        let tokenizer = Tokenizer::parse(text.as_bytes(), 11).expect("a tokenizer");
+        assert_eq!(tokenizer.encode("abc cé"), [6, 7, 9, 10], "a letter of two bytes is two pieces");
+        assert_eq!(tokenizer.decode(&[6, 7, 9, 10]), "abc cé");
+    }
+
     #[test]
     fn a_file_that_is_none_is_told() {
         let refusal = |bytes: &[u8], size| Tokenizer::parse(bytes, size).expect_err("refused").to_string();
