@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use libp2p::Multiaddr;
+use shoal_ml::Device;
 
 pub use self::error::{ConfigError, Origin};
 pub use self::settings::{Place, Settings};
@@ -41,6 +42,9 @@ pub struct Config {
     upnp: bool,
     relay: bool,
     data: DataSource,
+    assets: Vec<PathBuf>,
+    device: Device,
+    batch: Option<usize>,
     wait_for_peers: u32,
     connections_in: u32,
     connections_out: u32,
@@ -143,6 +147,24 @@ impl Config {
     #[must_use]
     pub const fn data(&self) -> &DataSource {
         &self.data
+    }
+
+    /// Files that specs name by their hash, to be kept in the data directory; 0 to 64.
+    #[must_use]
+    pub fn assets(&self) -> &[PathBuf] {
+        &self.assets
+    }
+
+    /// Where this node trains.
+    #[must_use]
+    pub const fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Examples in a step, if others than the task says.
+    #[must_use]
+    pub const fn batch(&self) -> Option<usize> {
+        self.batch
     }
 
     /// Peers that must be there before the first round: 0 to 64.

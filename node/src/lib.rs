@@ -2,6 +2,7 @@
 //!
 //! Module list only. Which way things may flow is told in docs/ARCHITECTURE.md.
 pub mod api;
+pub mod assets;
 pub mod atomic;
 pub mod catalogue;
 pub mod cli;

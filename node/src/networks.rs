@@ -18,7 +18,7 @@ use std::time::Duration;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use serde::{Deserialize, Serialize};
-use shoal_ml::Task;
+use shoal_ml::TaskSpec;
 use shoal_protocol::spec::RunSpec;
 
 use crate::atomic;
@@ -376,7 +376,7 @@ fn run(table: &toml::Table, value: &impl Fn(&'static str, String, &str) -> Netwo
     };
     let text = toml::to_string(table).map_err(|error| refused(error.to_string()))?;
     let spec = RunSpec::parse(&text).map_err(|error| refused(error.to_string()))?;
-    Task::parse(spec.task()).map_err(|error| refused(error.to_string()))?;
+    TaskSpec::parse(spec.task()).map_err(|error| refused(error.to_string()))?;
     Ok(spec)
 }
 
@@ -434,7 +434,7 @@ mod tests {
         let foreign = |peer: &PeerId| crate::identity::node_of(peer).is_none();
         assert_eq!(rendezvous.bootstrap.iter().filter(|(peer, _)| foreign(peer)).count(), 5, "RSA keys");
         let split = digits::seeded(0).unwrap();
-        let task = Task::parse(testnet.run().unwrap().task()).unwrap();
+        let task = shoal_ml::Task::parse(testnet.run().unwrap().task()).unwrap();
         assert_eq!(split.train.check(&task), Ok(()), "`data = digits` fits the default run");
     }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use libp2p::Multiaddr;
-use shoal_ml::{DataError, Dataset, Device, Task, TaskError, Trainer};
+use shoal_ml::{Assets, DataError, Dataset, Device, Task, TaskError, TaskSpec, TrainError, Trainer};
 use shoal_protocol::desk::Desk;
 use shoal_protocol::id::{NodeId, RunId};
 use shoal_protocol::layout::Layout;
@@ -49,8 +49,12 @@ pub struct RunPlan {
     pub train: Dataset,
     /// What its weights are tried on, if anything.
     pub test: Option<Dataset>,
+    /// The files that the spec names by their hash.
+    pub assets: Assets,
     /// Where it trains.
     pub device: Device,
+    /// Examples in a step, where the node wants others than the task says.
+    pub batch: Option<usize>,
     /// Peers to wait for before the first round.
     pub wait_for_peers: usize,
     /// How long at most.
@@ -72,6 +76,10 @@ pub enum StartError {
     #[error("the spec's task: {0}")]
     #[diagnostic(code(shoal::start::task), help("`shoal spec check FILE` says more; `shoal init` writes a spec that works"))]
     Task(#[from] TaskError),
+    /// The node's own batch is not possible.
+    #[error("{0}")]
+    #[diagnostic(code(shoal::start::batch), help("set another `batch`, or leave it out: the task has one"))]
+    Batch(#[from] TrainError),
     /// The model is too large, or empty.
     #[error("the model has {0} parameters; between 1 and 2^31 are possible")]
     #[diagnostic(code(shoal::start::model), help("make the model in the spec's task smaller"))]
@@ -148,7 +156,7 @@ pub fn start(
 /// [`StartError`] with one sentence and what to do.
 pub fn prepare(plan: RunPlan) -> Result<Prepared, StartError> {
     let run = plan.spec.run_id();
-    let task = Task::parse(plan.spec.task())?;
+    let task = TaskSpec::parse(plan.spec.task())?.equip(&plan.assets)?;
     let layout = Layout::from_tensors(&task.layout().sizes()).ok_or_else(|| StartError::Model(task.layout().param_count()))?;
     let me = plan.identity.node_id();
     let secret = plan.identity.signing_key().to_bytes();
@@ -158,6 +166,9 @@ pub fn prepare(plan: RunPlan) -> Result<Prepared, StartError> {
     let samples = u32::try_from(plan.train.len()).unwrap_or(u32::MAX);
     let order_seed = u64::from_le_bytes([me.0[0], me.0[1], me.0[2], me.0[3], me.0[4], me.0[5], me.0[6], me.0[7]]);
     let mut trainer = Trainer::new(&task, plan.train, order_seed, plan.device)?;
+    if let Some(batch) = plan.batch {
+        trainer = trainer.with_batch(batch)?;
+    }
 
     let mut store = Store::open(&plan.dir)?;
     store.claim(&me, &run)?;

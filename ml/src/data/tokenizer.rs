@@ -16,6 +16,7 @@ pub(crate) const FILE_BYTES_MAX: u64 = 64 << 20;
 pub struct Tokenizer {
     inner: Arc<tokenizers::Tokenizer>,
     size: usize,
+    largest: u32,
     /// Of the file: two tokenizers are the same if it is.
     hash: blake3::Hash,
 }
@@ -38,13 +39,19 @@ impl Tokenizer {
         if largest as usize >= size {
             return Err(refused(format!("it has a token {largest}, but the task says {size} tokens")));
         }
-        Ok(Self { inner: Arc::new(inner), size, hash: blake3::hash(bytes) })
+        Ok(Self { inner: Arc::new(inner), size, largest, hash: blake3::hash(bytes) })
     }
 
     /// Tokens are below this.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
+    }
+
+    /// The largest token of all.
+    #[must_use]
+    pub const fn largest(&self) -> u32 {
+        self.largest
     }
 
     /// The tokens of a text. A text that the tokenizer refuses (it has no piece for what is in it) has none.

@@ -100,6 +100,9 @@ pub(super) fn command(args: JoinArgs, start: impl FnOnce(&Config, RunOrder) -> R
     let data = args.settings.data_settings();
     let config = config(&target, &args)?;
     if let Some(node) = Local::find(config.data_dir()) {
+        for file in config.assets() {
+            crate::assets::keep(config.data_dir(), file).map_err(CliError::operation)?;
+        }
         match node.post::<JoinedRun>(RUNS_PATH, &order(&target, &node, &config, data.clone())?) {
             Err(CliError::NotRunning(_)) => {}
             answered => {

@@ -5,6 +5,7 @@
 //! stderr, and only the answer asked for goes to stdout.
 
 mod completions;
+mod data;
 mod demo;
 mod error;
 mod eval;
@@ -67,6 +68,8 @@ enum Verb {
     Join(Box<join::JoinArgs>),
     /// List the runs that the network offers
     Runs(Box<runs::RunsArgs>),
+    /// Look at data before it is trained on
+    Data(data::DataArgs),
     /// Write a run spec for one's data
     New(new::NewArgs),
     /// Offer a run to the network
@@ -120,6 +123,7 @@ fn dispatch(verb: Verb) -> Result<(), CliError> {
         Verb::Run(args) => run::command(*args, crate::run::run),
         Verb::Join(args) => join::command(*args, crate::run::run),
         Verb::Runs(args) => runs::command(*args),
+        Verb::Data(args) => data::command(&args),
         Verb::New(args) => new::command(&args),
         Verb::Publish(args) => publish::command(&args),
         Verb::Predict(args) => predict::command(&args),

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use shoal_ml::{Task, TensorSpec};
+use shoal_ml::{TaskSpec, TensorSpec};
 use shoal_protocol::spec::{RunSpec, SPEC_BYTES_MAX};
 
 use super::CliError;
@@ -42,6 +42,8 @@ struct Checked {
     parameters: u64,
     dense_f32_bytes: u64,
     spec_bytes: u64,
+    /// BLAKE3 hashes of the files that it needs beside it.
+    files: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -70,18 +72,20 @@ pub(super) fn command(args: &SpecArgs) -> Result<(), CliError> {
         parameters,
         dense_f32_bytes: parameters.saturating_mul(4),
         spec_bytes: text.len() as u64,
+        files: task.needs().iter().map(ToString::to_string).collect(),
     };
     if args.json {
         return Ok(print::json(&checked)?);
     }
     let tensors: Vec<String> = checked.tensors.iter().map(Tensor::drawn).collect();
-    let rows = [
+    let mut rows = vec![
         ("run", checked.name),
         ("id", checked.run),
         ("parameters", grouped(parameters)),
         ("tensors", tensors.join(", ")),
         ("bytes", format!("{} as dense f32", grouped(checked.dense_f32_bytes))),
     ];
+    rows.extend(checked.files.into_iter().map(|file| ("needs", file)));
     Ok(print::line(&print::named(&rows))?)
 }
 
@@ -91,9 +95,9 @@ pub(super) fn read(path: &Path) -> Result<(RunSpec, String), CliError> {
     Ok((parse(path, &text)?.0, text))
 }
 
-fn parse(path: &Path, text: &str) -> Result<(RunSpec, Task), CliError> {
+fn parse(path: &Path, text: &str) -> Result<(RunSpec, TaskSpec), CliError> {
     let spec = RunSpec::parse(text).map_err(|source| CliError::Spec { path: path.to_owned(), source })?;
-    let task = Task::parse(spec.task()).map_err(|source| CliError::Task { path: path.to_owned(), source })?;
+    let task = TaskSpec::parse(spec.task()).map_err(|source| CliError::Task { path: path.to_owned(), source })?;
     Ok((spec, task))
 }
 

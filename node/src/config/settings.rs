@@ -93,6 +93,15 @@ pub struct Settings {
     /// The draw's seed [default: 0]
     #[arg(long, env = "SHOAL_SPLIT_SEED", value_name = "N")]
     pub split_seed: Option<u64>,
+    /// File that specs name by its hash, weights or a tokenizer: kept in the data directory; may be repeated
+    #[arg(long, env = "SHOAL_ASSET", value_name = "FILE", value_delimiter = ',')]
+    pub asset: Option<Vec<String>>,
+    /// Where to train: auto, cpu or gpu [default: auto, a GPU where build and machine have one]
+    #[arg(long, env = "SHOAL_DEVICE", value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Examples in a step of this node; 0 for as many as the run says [default: 0]
+    #[arg(long, env = "SHOAL_BATCH", value_name = "N")]
+    pub batch: Option<u64>,
     /// Peers that must be there before the first round [default: 0]
     #[arg(long, env = "SHOAL_WAIT_FOR_PEERS", value_name = "N")]
     pub wait_for_peers: Option<u64>,
@@ -194,6 +203,7 @@ const LISTEN_EXPECTED: &str = "1 to 16 addresses such as /ip4/0.0.0.0/tcp/7462 o
 const BOOTSTRAP_EXPECTED: &str = "at most 64 addresses such as /ip4/192.0.2.1/tcp/7462/p2p/<peer id>";
 const NETWORK_EXPECTED: &str = "local, testnet, 1 to 32 lower-case letters, digits or '-', or a file that ends in .toml";
 const EXTERNAL_EXPECTED: &str = "at most 16 addresses such as /ip4/192.0.2.1/tcp/7462";
+const DEVICE_EXPECTED: &str = "auto, cpu, or gpu where the build (`--features wgpu` or `cuda`) and the machine have one";
 const API_EXPECTED: &str = "a loopback address with a port, such as 127.0.0.1:0";
 
 /// Every default stands here, in the words of the file, and passes the same check.
@@ -234,6 +244,21 @@ pub(super) fn check(data_dir: PathBuf, flags: Settings, file: Option<&File>) -> 
         upnp: layers.take("upnp", |s| &s.upnp, true, "true or false", |&on| Some(on))?,
         relay: layers.take("relay", |s| &s.relay, true, "true or false", |&on| Some(on))?,
         data: data(&layers)?,
+        assets: layers.take(
+            "asset",
+            |s| &s.asset,
+            vec![],
+            "at most 64 files",
+            |list| (list.len() <= 64).then(|| list.iter().map(PathBuf::from).collect()),
+        )?,
+        device: layers.take("device", |s| &s.device, text("auto"), DEVICE_EXPECTED, |name| name.parse().ok())?,
+        batch: layers.take(
+            "batch",
+            |s| &s.batch,
+            0,
+            "between 0 and 65536",
+            |&n| count(n, 0..=65_536).map(|n| (n > 0).then_some(n as usize)),
+        )?,
         wait_for_peers: layers.take("wait_for_peers", |s| &s.wait_for_peers, 0, "between 0 and 64", |&n| count(n, 0..=64))?,
         connections_in: layers.take(
             "connections_in",

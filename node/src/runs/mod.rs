@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shoal_ml::{Dataset, Device, Task};
+use shoal_ml::{Dataset, Device, Task, TaskSpec};
 use shoal_protocol::id::{NodeId, RunId};
 use shoal_protocol::spec::RunSpec;
 use shoal_protocol::time::Span;
@@ -21,6 +21,7 @@ use tokio::task::{JoinError, JoinSet};
 pub use memory::{Memory, Remembered};
 
 use crate::api::{Roster, Snapshot};
+use crate::assets;
 use crate::catalogue::{Entry, Shelf, ShelfItem};
 use crate::config::{Config, DataError, DataSettings, DataSource};
 use crate::driver::DriverError;
@@ -220,7 +221,7 @@ impl Runs {
 
     fn shelve(&mut self, spec: &RunSpec, text: &str) {
         // A run that this build cannot train can be offered all the same; then its size is not known.
-        let model_bytes = Task::parse(spec.task()).map_or(0, |task| 4 * task.layout().param_count() as u64);
+        let model_bytes = TaskSpec::parse(spec.task()).map_or(0, |task| 4 * task.layout().param_count() as u64);
         let run = spec.run_id();
         let item = ShelfItem { run, name: spec.name().to_owned(), model_bytes, spec: text.into(), status: None };
         self.offers.insert(run, item);
@@ -255,6 +256,9 @@ impl Runs {
             network: self.config.network().clone(),
             identity: self.identity.clone(),
             dir: self.memory.run_dir(&spec.run_id()),
+            data_dir: self.config.data_dir().to_owned(),
+            device: self.config.device(),
+            batch: self.config.batch(),
             wait_for_peers,
             wait: Span(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)),
             record,
@@ -282,6 +286,9 @@ struct Base {
     network: crate::swarm::NetworkName,
     identity: Identity,
     dir: PathBuf,
+    data_dir: PathBuf,
+    device: Device,
+    batch: Option<usize>,
     wait_for_peers: usize,
     wait: Span,
     record: Option<PathBuf>,
@@ -289,7 +296,9 @@ struct Base {
 
 /// Reads the data and opens the run; also the size of its model as dense f32.
 fn open(base: Base, source: &DataSource) -> Result<(crate::start::Prepared, u64), RunsError> {
-    let task = Task::parse(base.spec.task()).map_err(StartError::Task)?;
+    let spec = TaskSpec::parse(base.spec.task()).map_err(StartError::Task)?;
+    let assets = assets::kept(&base.data_dir, &spec.needs());
+    let task = spec.equip(&assets).map_err(StartError::Task)?;
     let (train, test) = data(&task, source).map_err(RunsError::Data)?;
     let plan = RunPlan {
         spec: base.spec,
@@ -298,7 +307,9 @@ fn open(base: Base, source: &DataSource) -> Result<(crate::start::Prepared, u64)
         dir: base.dir,
         train,
         test: Some(test),
-        device: Device::Cpu,
+        assets,
+        device: base.device,
+        batch: base.batch,
         wait_for_peers: base.wait_for_peers,
         wait: base.wait,
         inline_bytes_max: INLINE_BYTES_MAX,
