@@ -3,9 +3,11 @@
 //! ```text
 //! model.safetensors   the tensors by their names, all f32; run and round in its metadata
 //! config.json         what the model is: the run spec's `[task]` without what only training needs
-//! vocabulary.json     of a text's model: its characters, the token of each its place
+//! vocabulary.json     of a text's model: its characters, the token of each its place; or
+//! tokenizer.json      the tokenizer's file as it is, where tokens are pieces of words
 //! README.md           the model card, with the head that Hugging Face's hub reads
 //! ```
+//! Of a base model with corrections (`lora`) the whole is written, corrections merged into it.
 //! Files that are there already are never replaced. What peers or a run's maker chose (a name, a data
 //! set) stands in the card as quoted text and nowhere as markup.
 
@@ -16,6 +18,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::asset::{AssetError, Assets, Digest};
+use crate::data::TOKENIZER_BYTES_MAX;
+use crate::flat::WeightsError;
 use crate::safetensors::{self, Metadata, SafetensorsError};
 use crate::task::Task;
 
@@ -27,6 +32,8 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 pub const CONFIG_FILE: &str = "config.json";
 /// The characters', of a task that has a vocabulary.
 pub const VOCABULARY_FILE: &str = "vocabulary.json";
+/// The tokenizer's, of a task that has one.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// The model card's.
 pub const CARD_FILE: &str = "README.md";
 
@@ -57,9 +64,15 @@ pub enum ExportError {
     /// Something lies there.
     #[error("{} exists already and is left as it is", .0.display())]
     Exists(PathBuf),
+    /// The weights are not the task's.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// The weights cannot be written.
     #[error(transparent)]
-    Weights(#[from] SafetensorsError),
+    Safetensors(#[from] SafetensorsError),
+    /// The tokenizer's file is not there any more.
+    #[error("the tokenizer: {0}")]
+    Tokenizer(#[from] AssetError),
     /// The file system said no.
     #[error("{}: {error}", path.display())]
     Io {
@@ -71,28 +84,52 @@ pub enum ExportError {
 }
 
 /// Writes the folder, making it if there is none; `table` is the spec's `[task]` that `task` was read
-/// from. Returns the files.
+/// from, with these `assets`. Returns the files.
 ///
 /// # Errors
 /// [`ExportError`]. If a file exists nothing is written; if a write fails, some may be.
-pub fn export(dir: &Path, table: &toml::Table, task: &Task, weights: &[f32], card: &Card) -> Result<Vec<PathBuf>, ExportError> {
-    let mut texts = vec![(CONFIG_FILE, pretty(&config(table, task))), (CARD_FILE, readme(table, task, card))];
-    if let Some(vocabulary) = table.get("vocabulary").and_then(toml::Value::as_str) {
+pub fn export(
+    dir: &Path,
+    table: &toml::Table,
+    task: &Task,
+    assets: &Assets,
+    weights: &[f32],
+    card: &Card,
+) -> Result<Vec<PathBuf>, ExportError> {
+    let (task, weights) = task.merged(weights)?;
+    let table = merged(table);
+    let mut contents =
+        vec![(CONFIG_FILE, pretty(&config(&table, &task)).into_bytes()), (CARD_FILE, readme(&table, &task, card).into_bytes())];
+    let text = |key: &str| table.get(key).and_then(toml::Value::as_str);
+    if let Some(vocabulary) = text("vocabulary") {
         let characters: Vec<String> = vocabulary.chars().map(String::from).collect();
-        texts.push((VOCABULARY_FILE, pretty(&json!(characters))));
+        contents.push((VOCABULARY_FILE, pretty(&json!(characters)).into_bytes()));
     }
-    let names = [WEIGHTS_FILE].into_iter().chain(texts.iter().map(|(name, _)| *name));
+    if let Some(digest) = text("tokenizer").and_then(|digest| digest.parse::<Digest>().ok()) {
+        contents.push((TOKENIZER_FILE, assets.read(&digest, TOKENIZER_BYTES_MAX)?));
+    }
+    let names = [WEIGHTS_FILE].into_iter().chain(contents.iter().map(|(name, _)| *name));
     let paths: Vec<PathBuf> = names.map(|name| dir.join(name)).collect();
     if let Some(path) = paths.iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(ExportError::Exists(path.clone()));
     }
     fs::create_dir_all(dir).map_err(|error| ExportError::Io { path: dir.to_owned(), error })?;
-    safetensors::save(&dir.join(WEIGHTS_FILE), task.layout(), weights, &metadata(card))?;
-    for (name, text) in texts {
+    safetensors::save(&dir.join(WEIGHTS_FILE), task.layout(), &weights, &metadata(card))?;
+    for (name, content) in contents {
         let path = dir.join(name);
-        fs::write(&path, text).map_err(|error| ExportError::Io { path, error })?;
+        fs::write(&path, content).map_err(|error| ExportError::Io { path, error })?;
     }
     Ok(paths)
+}
+
+/// The table as it is once corrections are merged into their base.
+fn merged(table: &toml::Table) -> toml::Table {
+    let mut table = table.clone();
+    let base = table.get("model").filter(|model| model.get("kind").and_then(toml::Value::as_str) == Some("lora"));
+    if let Some(base) = base.and_then(|model| model.get("base")).cloned() {
+        table.insert("model".to_owned(), base);
+    }
+    table
 }
 
 /// What goes into the weights' file.
@@ -234,7 +271,8 @@ mod tests {
         let (table, folder) = (table(TEXT), tempfile::tempdir().expect("a folder"));
         let task = Task::parse(&table).expect("a task");
         let dir = folder.path().join("new");
-        let files = export(&dir, &table, &task, &task.init(1), &card()).expect("exported");
+        let export = || export(&dir, &table, &task, &Assets::new(), &task.init(1), &card());
+        let files = export().expect("exported");
         assert_eq!(files.len(), 4);
         let read = |name: &str| fs::read_to_string(dir.join(name)).expect("a text");
         let config: Value = serde_json::from_str(&read(CONFIG_FILE)).expect("JSON");
@@ -244,8 +282,15 @@ mod tests {
         assert_eq!(serde_json::from_str::<Vec<String>>(&read(VOCABULARY_FILE)).expect("JSON"), [" ", "a", "\n", "\""]);
         let (weights, said) = safetensors::load(&dir.join(WEIGHTS_FILE), task.layout()).expect("weights");
         assert_eq!((weights, said["round"].as_str()), (task.init(1), "12"));
-        let again = export(&dir, &table, &task, &task.init(1), &card()).expect_err("refused").to_string();
+        let again = export().expect_err("refused").to_string();
         assert!(again.ends_with("model.safetensors exists already and is left as it is"), "{again}");
+    }
+
+    #[test]
+    fn corrections_are_merged_into_their_base() {
+        let table = table("model = { kind = 'lora', rank = 2, base = { kind = 'gpt', layers = 3 } }\ncontext = 4");
+        assert_eq!(merged(&table)["model"]["layers"].as_integer(), Some(3));
+        assert_eq!(merged(&merged(&table)), merged(&table));
     }
 
     #[test]

@@ -9,7 +9,6 @@ use super::{EvalError, Metrics};
 use crate::data::{Batch, Dataset};
 use crate::device::Device;
 use crate::flat;
-use crate::generate::Tokens;
 use crate::task::Task;
 
 /// The right answer is counted as found if it is among so many of the likeliest, the usual number.

@@ -54,7 +54,7 @@ pub(super) fn command(args: &ExportArgs) -> Result<(), CliError> {
         metrics: figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         measured_on: source,
     };
-    let files = export(&args.to, model.spec.task(), &model.task, &model.weights, &card);
+    let files = export(&args.to, model.spec.task(), &model.task, &model.assets, &model.weights, &card);
     let files = files.map_err(|error| CliError::operation(Failed(error)))?;
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     if args.json {

@@ -4,7 +4,9 @@
 //! The weights are computed with here, in the verb's own process: what a person asks on the command line
 //! takes nothing from the node but a copy of its weights.
 
-use shoal_ml::{Task, safetensors};
+use std::path::PathBuf;
+
+use shoal_ml::{AssetError, Assets, Task, TaskSpec, safetensors};
 use shoal_protocol::spec::RunSpec;
 
 use super::CliError;
@@ -20,6 +22,9 @@ pub(super) struct ModelArgs {
     /// The run's name or id [default: the running node's first, or the only one]
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
+    /// A file that the run's spec names by its hash; may be repeated
+    #[arg(long, value_name = "FILE")]
+    asset: Vec<PathBuf>,
     #[command(flatten)]
     place: Place,
 }
@@ -40,8 +45,14 @@ enum ModelError {
     #[diagnostic(code(shoal::model::not_ready), help("wait for its first round; `shoal status` shows it"))]
     NotReady,
     #[error("the run's task: {0}")]
-    #[diagnostic(code(shoal::model::task), help("use the build that the node runs with"))]
+    #[diagnostic(
+        code(shoal::model::task),
+        help("use the build that the node runs with; a file that the spec names is given with --asset")
+    )]
     Task(#[from] shoal_ml::TaskError),
+    #[error("the asset: {0}")]
+    #[diagnostic(code(shoal::model::asset), help("name a readable file with --asset"))]
+    Asset(#[from] AssetError),
     #[error("the node's weights: {0}")]
     #[diagnostic(code(shoal::model::weights), help("restart the node with the same build"))]
     Weights(#[from] safetensors::SafetensorsError),
@@ -51,6 +62,8 @@ enum ModelError {
 pub(super) struct Model {
     pub(super) spec: RunSpec,
     pub(super) task: Task,
+    /// The files that it was made with.
+    pub(super) assets: Assets,
     /// Rounds that the weights have behind them.
     pub(super) round: u64,
     /// Peers of the run, if a running node said so.
@@ -63,11 +76,21 @@ impl ModelArgs {
     pub(super) fn load(&self) -> Result<Model, CliError> {
         let dir = self.place.data_dir()?;
         let Remembered { spec, .. } = self.choose()?;
-        if let Some(model) = Local::find(&dir).map_or(Ok(None), |node| from_node(&node, &spec))? {
-            return Ok(model);
+        let mut assets = Assets::new();
+        for path in &self.asset {
+            assets.add(path).map_err(|error| CliError::usage(ModelError::Asset(error)))?;
         }
-        let AtRest { task, round, weights } = AtRest::load(&dir, &spec).map_err(CliError::operation)?;
-        Ok(Model { spec, task, round, peers: None, weights })
+        let task = TaskSpec::parse(spec.task()).and_then(|task| task.equip(&assets));
+        let task = task.map_err(|error| CliError::operation(ModelError::Task(error)))?;
+        let served = Local::find(&dir).map_or(Ok(None), |node| from_node(&node, &spec, &task))?;
+        let (round, peers, weights) = match served {
+            Some(served) => served,
+            None => {
+                let AtRest { round, weights } = AtRest::load(&dir, &spec, &task).map_err(CliError::operation)?;
+                (round, None, weights)
+            }
+        };
+        Ok(Model { spec, task, assets, round, peers, weights })
     }
 
     /// The data that the node trains on in this run, with what is said above it.
@@ -112,9 +135,11 @@ impl ModelArgs {
 #[diagnostic(code(shoal::model::data), help("`shoal run --help` says what each setting takes"))]
 struct DataSettingError(crate::config::DataError);
 
-/// The model as the running node serves it; `None` if none runs, or not in this run.
-fn from_node(node: &Local, spec: &RunSpec) -> Result<Option<Model>, CliError> {
-    let task = Task::parse(spec.task()).map_err(|error| CliError::operation(ModelError::Task(error)))?;
+/// Rounds, peers and weights.
+type Served = (u64, Option<u64>, Vec<f32>);
+
+/// What the running node serves; `None` if none runs, or not in this run.
+fn from_node(node: &Local, spec: &RunSpec, task: &Task) -> Result<Option<Served>, CliError> {
     let path = format!("/v1/models/{}/weights", spec.run_id());
     let bytes_max = 4 * task.layout().param_count() as u64 + 2 * safetensors::HEADER_BYTES_MAX as u64;
     let file = match node.file(&path, bytes_max) {
@@ -126,5 +151,5 @@ fn from_node(node: &Local, spec: &RunSpec) -> Result<Option<Model>, CliError> {
     let imported = safetensors::import(task.layout(), &file);
     let (weights, said) = imported.map_err(|error| CliError::operation(ModelError::Weights(error)))?;
     let number = |key: &str| said.get(key).and_then(|text| text.parse().ok());
-    Ok(Some(Model { spec: spec.clone(), task, round: number("round").unwrap_or(0), peers: number("peers"), weights }))
+    Ok(Some((number("round").unwrap_or(0), number("peers"), weights)))
 }

@@ -14,10 +14,12 @@ use super::CliError;
 use super::model::{Model, ModelArgs};
 use super::print::{self, columns, line, plain};
 use crate::api::{PredictedExample, flatten};
-use crate::serve::{Prediction, labels};
+use crate::serve::Prediction;
 
 /// Longest file, bytes: ten thousand images of 28 x 28 as text (a guess).
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// How a PNG image begins.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PredictArgs {
@@ -114,6 +116,9 @@ fn predict(model: &Model, file: &str, bytes: &[u8]) -> Result<Vec<Prediction>, P
 
 /// The numbers of a file's examples, one after the other.
 fn examples(task: &Task, bytes: &[u8]) -> Result<Vec<f32>, String> {
+    if bytes.starts_with(PNG) {
+        return shoal_ml::data::image(bytes, task);
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| "this is neither a PNG image nor text".to_owned())?;
     if text.trim_start().starts_with('[') {
         let value = serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))?;
@@ -145,8 +150,8 @@ fn rows(text: &str, each: usize) -> Result<Vec<f32>, String> {
 /// What a class is called: by the spec, or of a text's model the characters themselves.
 fn name_of(model: &Model, class: usize) -> Option<String> {
     match model.task.vocabulary() {
-        Some(vocabulary) => Some(shoal_ml::Tokens::decode(vocabulary, &[u32::try_from(class).ok()?])),
-        None => labels(model.spec.task()).get(class).cloned(),
+        Some(vocabulary) => Some(vocabulary.decode(&[u32::try_from(class).ok()?])),
+        None => model.task.legend().labels().get(class).cloned(),
     }
 }
 
@@ -185,6 +190,7 @@ mod tests {
             assert_eq!(examples(&task, text.as_bytes()), Err(reason.to_owned()));
         }
         assert!(examples(&task, b"[1,").unwrap_err().starts_with("this is no JSON: "));
+        assert!(examples(&task, b"\x89PNG\r\n\x1a\nno image").is_err());
         assert_eq!(examples(&task, &[0xff]), Err("this is neither a PNG image nor text".to_owned()));
     }
 }

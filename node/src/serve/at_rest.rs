@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shoal_ml::{Task, TaskError};
+use shoal_ml::Task;
 use shoal_protocol::layout::Layout;
 use shoal_protocol::replica::Replica;
 use shoal_protocol::spec::RunSpec;
@@ -15,8 +15,6 @@ use crate::store::{Store, StoreError};
 /// A run as its node left it.
 #[derive(Clone, Debug)]
 pub struct AtRest {
-    /// What its model is.
-    pub task: Task,
     /// Rounds mixed.
     pub round: u64,
     /// The average that the node served.
@@ -26,10 +24,6 @@ pub struct AtRest {
 /// Why there are no weights.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum AtRestError {
-    /// The run's task means nothing to this build.
-    #[error("the run's task: {0}")]
-    #[diagnostic(code(shoal::serve::task), help("use the build that the node runs with"))]
-    Task(#[from] TaskError),
     /// The node's key.
     #[error(transparent)]
     #[diagnostic(code(shoal::serve::identity), help("`shoal init` makes a node; its key must be its owner's alone"))]
@@ -49,13 +43,12 @@ pub enum AtRestError {
 }
 
 impl AtRest {
-    /// Reads the last checkpoint of a run. Takes the run's directory for that moment, so that it fails
+    /// Reads the last checkpoint of a run, whose spec's task is `task`. Takes the run's directory for that moment, so that it fails
     /// while a node is in the run.
     ///
     /// # Errors
     /// [`AtRestError`].
-    pub fn load(data_dir: &Path, spec: &RunSpec) -> Result<Self, AtRestError> {
-        let task = Task::parse(spec.task())?;
+    pub fn load(data_dir: &Path, spec: &RunSpec, task: &Task) -> Result<Self, AtRestError> {
         let damaged = |error: &dyn std::fmt::Display| AtRestError::Damaged(error.to_string());
         let layout = Layout::from_tensors(&task.layout().sizes()).ok_or_else(|| damaged(&"the model has no parameters"))?;
         let dir = Memory::new(data_dir).run_dir(&spec.run_id());
@@ -68,6 +61,6 @@ impl AtRest {
         // The secret only hides directions of trust, which nobody asks about here.
         let replica = Replica::restore(&checkpoint.replica, spec.run_id(), spec, layout, own, [0; 32]);
         let replica = replica.map_err(|error| damaged(&error))?;
-        Ok(Self { task, round: checkpoint.round, weights: replica.averaged().to_vec() })
+        Ok(Self { round: checkpoint.round, weights: replica.averaged().to_vec() })
     }
 }

@@ -18,7 +18,6 @@ mod turns;
 
 pub use at_rest::{AtRest, AtRestError};
 pub use engine::{Engine, Predicted, Prediction, ServeError, Text};
-pub(crate) use run::labels;
 pub use run::{ServedRun, ServedSender, ServedWeights};
 pub use turns::Piece;
 

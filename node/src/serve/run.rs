@@ -36,9 +36,7 @@ pub struct ServedRun {
 struct Shared {
     run: RunId,
     name: String,
-    table: toml::Table,
     task: Task,
-    labels: Vec<String>,
 }
 
 impl ServedRun {
@@ -50,9 +48,7 @@ impl ServedRun {
         weights: watch::Receiver<Option<Arc<ServedWeights>>>,
         status: watch::Receiver<Snapshot>,
     ) -> Self {
-        let table = spec.task().clone();
-        let labels = labels(&table);
-        let shared = Shared { run: spec.run_id(), name: spec.name().to_owned(), table, task, labels };
+        let shared = Shared { run: spec.run_id(), name: spec.name().to_owned(), task };
         Self { shared: Arc::new(shared), weights, status }
     }
 
@@ -68,13 +64,7 @@ impl ServedRun {
         &self.shared.name
     }
 
-    /// The spec's `[task]`.
-    #[must_use]
-    pub fn table(&self) -> &toml::Table {
-        &self.shared.table
-    }
-
-    /// What that means.
+    /// What its model is.
     #[must_use]
     pub fn task(&self) -> &Task {
         &self.shared.task
@@ -83,7 +73,7 @@ impl ServedRun {
     /// What a class is called, if the spec says so.
     #[must_use]
     pub fn label(&self, class: usize) -> Option<&str> {
-        self.shared.labels.get(class).map(String::as_str)
+        self.shared.task.legend().labels().get(class).map(String::as_str)
     }
 
     /// The weights of this moment; none before the first were put out.
@@ -97,10 +87,4 @@ impl ServedRun {
     pub fn peers_known(&self) -> u32 {
         self.status.borrow().status.peers_known
     }
-}
-
-/// The classes' names in a spec's `[task]`, if there are any.
-pub(crate) fn labels(table: &toml::Table) -> Vec<String> {
-    let names = table.get("labels").and_then(toml::Value::as_array);
-    names.into_iter().flatten().map(|name| name.as_str().map_or_else(|| name.to_string(), str::to_owned)).collect()
 }
