@@ -23,7 +23,7 @@ use burn::tensor::Tensor;
 
 pub use cnn::Cnn;
 pub(crate) use gpt::Cache;
-pub use gpt::Gpt;
+pub use gpt::{Activation, Gpt};
 pub use lora::Lora;
 pub use mlp::Mlp;
 pub use registry::{Kind, ParseModel, Reads, RegisterError, register};
