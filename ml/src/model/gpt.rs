@@ -62,7 +62,7 @@ pub enum Activation {
     /// `x P(X <= x)` of a normal X, the default (Hendrycks and Gimpel 2016, arXiv 1606.08415).
     #[default]
     Gelu,
-    /// `max(x, 0)^2`, which learns as well and costs a CPU almost nothing (So et al. 2021, arXiv 2109.08668).
+    /// `max(x, 0)^2` (So et al. 2021, arXiv 2109.08668): costs a CPU almost nothing.
     Relu2,
 }
 
