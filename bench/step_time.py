@@ -43,9 +43,14 @@ def cnn(torch):
     return model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9), images(torch, 64, (1, 28, 28))
 
 
-def gpt(torch, layers=4, width=128, heads=4, hidden=512, context=128, batch=16):
+def gpt_relu2(torch):
+    return gpt(torch, activation=lambda x: torch.relu(x).square())
+
+
+def gpt(torch, layers=4, width=128, heads=4, hidden=512, context=128, batch=16, activation=None):
     nn, functional = torch.nn, torch.nn.functional
     head = width // heads
+    activation = activation or functional.gelu
 
     def norm(x):
         return functional.rms_norm(x, (width,), eps=1e-6)
@@ -67,7 +72,7 @@ def gpt(torch, layers=4, width=128, heads=4, hidden=512, context=128, batch=16):
             query, key = turned[:, :heads], turned[:, heads:]
             heard = functional.scaled_dot_product_attention(query, key, qkv[:, 2 * heads :], is_causal=True)
             x = x + self.out(heard.transpose(1, 2).reshape(rows, context, width))
-            return x + self.down(functional.gelu(self.up(norm(x))))
+            return x + self.down(activation(self.up(norm(x))))
 
     class Gpt(nn.Module):
         def __init__(self):
@@ -111,7 +116,7 @@ def torch_step(name, steps, threads):
     import torch
 
     torch.set_num_threads(threads)
-    model, optimizer, draw = {"mlp": mlp, "cnn": cnn, "gpt": gpt}[name](torch)
+    model, optimizer, draw = {"mlp": mlp, "cnn": cnn, "gpt": gpt, "gpt-relu2": gpt_relu2}[name](torch)
 
     def step():
         inputs, answers = draw()
@@ -140,7 +145,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="mlp, cnn, gpt; all of them if none is named")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="mlp, cnn, gpt, gpt-relu2; all of them if none is named")
     asked = parser.parse_args()
     if not PROGRAM.exists():
         raise SystemExit("first: cargo build --release -p shoal-ml --example step_time")
@@ -148,6 +153,7 @@ def main():
         "mlp": ("MLP 784-256-10, batch 64, SGD", 400),
         "cnn": ("CNN 28x28, 8 and 16 channels, 64, batch 64, SGD with momentum", 200),
         "gpt": ("transformer, 4 layers of 128, context 128, batch 16, AdamW", 10),
+        "gpt-relu2": ("the same with `activation = \"relu2\"`", 10),
     }
     unknown = [case for case in asked.cases if case not in titles]
     if unknown:

@@ -42,7 +42,7 @@ pub use eval::{ClassScore, EvalError, Evaluation, Metrics, TextScore, evaluate};
 pub use flat::WeightsError;
 pub use generate::{Finish, GenerateError, Generation, Generator, Sampling, Step, Tokens};
 pub use layout::{Layout, PARAM_COUNT_MAX, TensorSpec};
-pub use model::{Cnn, Gpt, Lora, Mlp, Model, ModelSpec};
+pub use model::{Activation, Cnn, Gpt, Lora, Mlp, Model, ModelSpec};
 pub use optimizer::{AdamW, Decay, OptimizerSpec, Rule, Schedule, Slope};
 pub use partition::{Partition, PartitionError};
 pub use predict::{PredictError, Predictor, probabilities};

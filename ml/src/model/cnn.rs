@@ -12,13 +12,18 @@
 //! 1412.6806), at a quarter of the time a step: nothing is computed that the pooling would throw away.
 //!
 //! A series is an image of height 1 whose kernels are `[channels out, channels in, kernel]`.
+//!
+//! # How it is computed
+//! With the batch last: `[channels * height * width, batch]`. What a kernel's places look at is then whole
+//! rows, gathered by their numbers into `[channels in * kernel * kernel, places * batch]`, and a stage is one
+//! product of matrices, forward and backward; the first needs no gradient of its gathering. On a CPU this
+//! is several times faster than burn's own convolution, which is built for larger channels (measured in
+//! docs/MODELS.md).
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{Kind, Mlp, Model, Reads};
 use crate::layout::TensorSpec;
@@ -125,6 +130,31 @@ impl Cnn {
         self.stages(image).last().map_or(image, |(_, to)| to)
     }
 
+    /// The rows of a stage's input that its kernels look at: for each channel and each number of the
+    /// kernel, one for each place. What lies beside the image is the row behind the last.
+    fn looked_at(&self, from: Image, to: Image, device: &Device) -> Tensor<1, Int> {
+        let [high, wide] = self.sides();
+        // What stands at this offset of the kernel whose middle is at this place, if it is in the image.
+        let along = |place: usize, offset: usize, kernel: usize, length: usize| {
+            (STRIDE * place + offset).checked_sub(kernel / 2).filter(|&at| at < length)
+        };
+        let mut rows = Vec::with_capacity(from.channels * high * wide * to.height * to.width);
+        for channel in 0..from.channels {
+            for (i, j) in (0..high).flat_map(|i| (0..wide).map(move |j| (i, j))) {
+                for row in 0..to.height {
+                    let row = along(row, i, high, from.height).map(|row| (channel * from.height + row) * from.width);
+                    rows.extend((0..to.width).map(|column| {
+                        let at = row.zip(along(column, j, wide, from.width)).map(|(row, column)| row + column);
+                        // Bounded by the task: an example has at most 2^24 numbers.
+                        at.unwrap_or(from.count()) as i64
+                    }));
+                }
+            }
+        }
+        let count = rows.len();
+        Tensor::from_data(TensorData::new(rows, [count]), device)
+    }
+
     /// Height and width of a kernel.
     const fn sides(&self) -> [usize; 2] {
         [if self.series { 1 } else { self.kernel }, self.kernel]
@@ -162,17 +192,20 @@ impl Model for Cnn {
     fn forward(&self, inputs: &[usize], parameters: &[Tensor<1>], batch: Tensor<2>) -> Tensor<2> {
         let Some(image) = self.image(inputs) else { return batch };
         let [examples, _] = batch.dims();
-        let [height, width] = self.sides();
-        let padding = [(height - 1) / 2, (width - 1) / 2];
-        // A series' height stays 1 under any stride.
-        let options = ConvOptions::new([STRIDE; 2], padding, [1, 1], 1);
-        let mut x = batch.reshape([examples, image.channels, image.height, image.width]);
+        let device = batch.device();
+        let patch = self.sides().iter().product::<usize>();
+        let mut x = batch.transpose();
         for ((from, to), stage) in self.stages(image).zip(parameters.chunks_exact(2)) {
-            let kernel = stage[0].clone().reshape([to.channels, from.channels, height, width]);
-            x = relu(conv2d(x, kernel, Some(stage[1].clone()), options.clone()));
+            let (places, gathered) = (to.height * to.width, from.channels * patch);
+            // A row of zeros behind the image is what lies beside it.
+            let beside = Tensor::zeros([1, examples], &device);
+            let patches = Tensor::cat(vec![x, beside], 0).select(0, self.looked_at(from, to, &device));
+            let kernel = stage[0].clone().reshape([to.channels, gathered]);
+            let sums = kernel.matmul(patches.reshape([gathered, places * examples]));
+            x = relu(sums.add(stage[1].clone().reshape([to.channels, 1]))).reshape([to.count(), examples]);
         }
         let last = self.last(image).count();
-        self.head.forward(&[last], &parameters[2 * self.channels.len()..], x.reshape([examples, last]))
+        self.head.forward(&[last], &parameters[2 * self.channels.len()..], x.transpose())
     }
 
     fn expects(&self, inputs: &[usize]) -> Option<String> {

@@ -131,6 +131,11 @@ fn a_wrong_language_table_is_told_too() {
         ("layers = 2", "layers = 65", "`task.model.layers` is 65, but must be a whole number between 1 and 64".to_owned()),
         (
             "heads = 4",
+            "heads = 4, activation = 'tanh'",
+            "`task.model.activation` is \"tanh\", but must be \"gelu\" or \"relu2\"".to_owned(),
+        ),
+        (
+            "heads = 4",
             "heads = 4, hidden = 0",
             "`task.model.hidden` is 0, but must be a whole number between 1 and 32768".to_owned(),
         ),

@@ -8,7 +8,7 @@
 //!
 //! Holds no weights. Reads at most one window; what becomes of longer texts is decided elsewhere.
 
-use super::{Gpt, NORM_EPSILON, ROTATION_BASE};
+use super::{Activation, Gpt, NORM_EPSILON, ROTATION_BASE};
 
 /// Sums side by side in a scalar product: so many numbers fit a register of 256 bits, and without them
 /// the order of additions forbids the compiler to use registers at all.
@@ -68,7 +68,7 @@ impl Cache {
             normed.copy_from_slice(&self.stream);
             norm(&mut normed);
             times(&normed, up, &mut inner);
-            inner.iter_mut().for_each(|x| *x = gelu(*x));
+            inner.iter_mut().for_each(|x| *x = self.gpt.activation.of_one(*x));
             times(&inner, down, &mut added);
             add(&mut self.stream, &added);
         }
@@ -177,6 +177,16 @@ fn softmax(scores: &mut [f32]) {
     scores.iter_mut().for_each(|score| *score /= total);
 }
 
+impl Activation {
+    /// Of one number.
+    fn of_one(self, x: f32) -> f32 {
+        match self {
+            Self::Gelu => gelu(x),
+            Self::Relu2 => x.max(0.0) * x.max(0.0),
+        }
+    }
+}
+
 /// `x / 2 (1 + erf(x / sqrt 2))`. The error function by Abramowitz and Stegun, Handbook of Mathematical
 /// Functions, 7.1.26, which is off by 1.5e-7 at most: what f32 holds of it.
 fn gelu(x: f32) -> f32 {
@@ -191,22 +201,24 @@ fn gelu(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{SMALL, VOCABULARY, logits, weights};
+    use super::super::tests::{SMALL, SQUARED, VOCABULARY, logits_of, weights};
     use super::*;
 
     #[test]
     fn token_by_token_it_is_the_whole_forward_at_every_length() {
         let weights = weights();
         let tokens = [3, 1, 4, 1, 5, 2, 6, 5, 3, 0, 6, 2];
-        let mut cache = Cache::new(SMALL, VOCABULARY);
-        // A second text must find nothing of the first.
-        for tokens in [&tokens[..5], &tokens] {
-            cache.clear();
-            for length in 1..=tokens.len() {
-                cache.read(&weights, tokens[length - 1]);
-                let whole = logits(&weights, &tokens[..length], length);
-                for (step, whole) in cache.logits(&weights).iter().zip(&whole[length - 1]) {
-                    assert!((step - whole).abs() < 1e-4, "{length}: {step} {whole}");
+        for gpt in [SMALL, SQUARED] {
+            let mut cache = Cache::new(gpt, VOCABULARY);
+            // A second text must find nothing of the first.
+            for tokens in [&tokens[..5], &tokens] {
+                cache.clear();
+                for length in 1..=tokens.len() {
+                    cache.read(&weights, tokens[length - 1]);
+                    let whole = logits_of(gpt, &weights, &tokens[..length], length);
+                    for (step, whole) in cache.logits(&weights).iter().zip(&whole[length - 1]) {
+                        assert!((step - whole).abs() < 1e-4, "{length}: {step} {whole}");
+                    }
                 }
             }
         }

@@ -5,7 +5,7 @@ use crate::flat;
 use crate::layout::Layout;
 use crate::seed::{self, Purpose};
 
-pub(super) const SMALL: Gpt = Gpt { layers: 2, width: 8, heads: 2, hidden: 5 };
+pub(super) const SMALL: Gpt = Gpt { layers: 2, width: 8, heads: 2, hidden: 5, activation: Activation::Gelu };
 pub(super) const VOCABULARY: usize = 7;
 
 fn device() -> Device {
@@ -22,18 +22,25 @@ pub(super) fn weights() -> Vec<f32> {
     (0..layout(SMALL, VOCABULARY).param_count()).map(|_| seed::symmetric(&mut rng, 0.8)).collect()
 }
 
+/// The same with the other activation.
+pub(super) const SQUARED: Gpt = Gpt { activation: Activation::Relu2, ..SMALL };
+
+fn logits(weights: &[f32], tokens: &[u32], context: usize) -> Vec<Vec<f32>> {
+    logits_of(SMALL, weights, tokens, context)
+}
+
 /// Logits of windows of `context` tokens, place after place.
-pub(super) fn logits(weights: &[f32], tokens: &[u32], context: usize) -> Vec<Vec<f32>> {
+pub(super) fn logits_of(gpt: Gpt, weights: &[f32], tokens: &[u32], context: usize) -> Vec<Vec<f32>> {
     let parameters = flat::to_tensors(&layout(SMALL, VOCABULARY), weights, &device());
     let numbers: Vec<f32> = tokens.iter().map(|&token| token as f32).collect();
     let tokens = Tensor::from_data(TensorData::new(numbers, [tokens.len() / context, context]), &device());
-    let logits = SMALL.forward(&parameters, tokens).try_to_vec_as::<f32>().expect("numbers");
+    let logits = gpt.forward(&parameters, tokens).try_to_vec_as::<f32>().expect("numbers");
     logits.chunks_exact(VOCABULARY).map(<[f32]>::to_vec).collect()
 }
 
 #[test]
 fn sizes_are_what_the_formula_says() {
-    let count = |layers, width, heads, hidden| layout(Gpt { layers, width, heads, hidden }, 68).param_count();
+    let count = |layers, width, heads, hidden| layout(Gpt { layers, width, heads, hidden, ..SMALL }, 68).param_count();
     assert_eq!(count(2, 32, 4, 166), 31_616);
     assert_eq!(count(1, 16, 2, 140), 6_592);
     assert_eq!(count(3, 64, 4, 281), 161_408);
@@ -137,6 +144,11 @@ fn heard(qkv: &[Vec<f64>], place: usize) -> Vec<f64> {
 
 #[test]
 fn logits_are_what_plain_loops_find() {
+    against_plain_loops(SMALL, gelu_by_series);
+    against_plain_loops(SQUARED, |x| x.max(0.0).powi(2));
+}
+
+fn against_plain_loops(gpt: Gpt, activation: fn(f64) -> f64) {
     let weights = weights();
     let layout = layout(SMALL, VOCABULARY);
     let matrices: Vec<&[f32]> = layout.ranges().map(|(_, range)| &weights[range]).collect();
@@ -149,11 +161,11 @@ fn logits_are_what_plain_loops_find() {
         let qkv: Vec<Vec<f64>> = x.iter().map(|x| times(&normed(x), layer[0])).collect();
         for (place, x) in x.iter_mut().enumerate() {
             add(x, times(&heard(&qkv, place), layer[1]));
-            let hidden: Vec<f64> = times(&normed(x), layer[2]).into_iter().map(gelu_by_series).collect();
+            let hidden: Vec<f64> = times(&normed(x), layer[2]).into_iter().map(activation).collect();
             add(x, times(&hidden, layer[3]));
         }
     }
-    for (x, logits) in x.iter().zip(logits(&weights, &tokens, tokens.len())) {
+    for (x, logits) in x.iter().zip(logits_of(gpt, &weights, &tokens, tokens.len())) {
         for (token, logit) in (0..).zip(logits) {
             let expected: f64 = normed(x).iter().zip(row(token)).map(|(x, &e)| x * f64::from(e)).sum();
             assert!((f64::from(logit) - expected).abs() < 1e-4, "{logit} {expected}");
