@@ -105,8 +105,8 @@ impl DataSource {
     pub const EXPECTED: &'static str =
         "`digits`, `hamlet`, a file or a folder, or FORMAT:PATH with FORMAT one of idx, images, csv, parquet, ts, wav and text";
     /// What [`Partition`] accepts, for messages.
-    pub const PARTITION_EXPECTED: &'static str = "`iid`, `dirichlet:ALPHA` with ALPHA between 0.001 and 1000, `shard:N`, `pathological:N`, `contiguous`, `natural`, \
-         `linear`, `square` or `exponential`";
+    pub const PARTITION_EXPECTED: &'static str = "`iid`, `contiguous`, `natural`, `linear`, `square`, `exponential`, \
+         `dirichlet:ALPHA` with ALPHA between 0.001 and 1000, `shard:N` or `pathological:N`";
 
     /// The same with what one run says of its own.
     ///

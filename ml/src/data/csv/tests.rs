@@ -58,7 +58,7 @@ fn a_schema_is_what_a_task_needs() {
 
 #[test]
 fn rows_may_belong_to_somebody() {
-    let (_directory, source) = file(b"x,who,label\n1,ann,0\n2,bob,1\n3,ann,1\n4,cy,0\n", "?natural=who&test=0.01");
+    let (_directory, source) = file(b"x,who,label\n1,first,0\n2,second,1\n3,first,1\n4,third,0\n", "?natural=who&test=0.01");
     let split = source.load(&classify("[1]", 2, ""), 1).expect("a split");
     let groups: Vec<(f32, u32)> =
         rows(&split.train).iter().zip(split.train.groups()).map(|((row, _), &group)| (row[0], group)).collect();
