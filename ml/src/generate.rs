@@ -174,7 +174,7 @@ enum Means {
     /// Token by token with a [`Cache`], on the processor.
     Cached { gpt: Gpt, vocabulary: usize, weights: Vec<f32> },
     /// The whole window for each token: any model, any device.
-    Whole { task: Task, parameters: Vec<Tensor<1>>, device: burn::tensor::Device },
+    Whole { task: Box<Task>, parameters: Vec<Tensor<1>>, device: burn::tensor::Device },
 }
 
 impl Generator {
@@ -255,7 +255,7 @@ impl Means {
     fn whole(task: &Task, weights: &[f32], device: Device) -> Self {
         let device = device.open();
         let parameters = flat::to_tensors(task.layout(), weights, &device);
-        Self::Whole { task: task.clone(), parameters, device }
+        Self::Whole { task: Box::new(task.clone()), parameters, device }
     }
 }
 
