@@ -28,17 +28,17 @@ struct Left {
 
 impl Left {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Identity::load_or_create(dir.path()).unwrap();
+        let dir = tempfile::tempdir().expect("as it was set up");
+        Identity::load_or_create(dir.path()).expect("as it was set up");
         Self { dir }
     }
 
     /// The node took part in this run; nothing is saved yet.
     fn joined(&self, text: &str) -> (RunSpec, Task, PathBuf) {
-        let spec = RunSpec::parse(text).unwrap();
+        let spec = RunSpec::parse(text).expect("as it was set up");
         let memory = Memory::new(self.dir.path());
-        memory.join(&spec, text, &DataSettings::default()).unwrap();
-        let task = Task::parse(spec.task()).unwrap();
+        memory.join(&spec, text, &DataSettings::default()).expect("as it was set up");
+        let task = Task::parse(spec.task()).expect("as it was set up");
         let dir = memory.run_dir(&spec.run_id());
         (spec, task, dir)
     }
@@ -46,36 +46,36 @@ impl Left {
     /// The node left the run with its initial weights, after round 12.
     fn saved(&self, text: &str) -> (Task, Vec<f32>, PathBuf) {
         let (spec, task, dir) = self.joined(text);
-        let own = Identity::load(&self.dir.path().join(KEY_FILE)).unwrap().node_id();
-        let (layout, weights) = (Layout::from_tensors(&task.layout().sizes()).unwrap(), task.init(spec.seed()));
-        let replica = Replica::new(spec.run_id(), &spec, layout, own, [7; 32], weights.clone()).unwrap();
+        let own = Identity::load(&self.dir.path().join(KEY_FILE)).expect("as it was set up").node_id();
+        let (layout, weights) = (Layout::from_tensors(&task.layout().sizes()).expect("as it was set up"), task.init(spec.seed()));
+        let replica = Replica::new(spec.run_id(), &spec, layout, own, [7; 32], weights.clone()).expect("as it was set up");
         let checkpoint = Checkpoint { round: 12, replica: replica.snapshot(), trainer: Vec::new() };
-        Store::open(&dir).unwrap().save_checkpoint(&checkpoint.encode()).unwrap();
+        Store::open(&dir).expect("as it was set up").save_checkpoint(&checkpoint.encode()).expect("as it was set up");
         (task, weights, dir)
     }
 
     fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).to_str().unwrap().to_owned()
+        self.dir.path().join(name).to_str().expect("as it was set up").to_owned()
     }
 
     fn shoal(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shoal"));
-        command.args(args).arg("--data-dir").arg(self.dir.path()).env_clear().output().unwrap()
+        command.args(args).arg("--data-dir").arg(self.dir.path()).env_clear().output().expect("as it was set up")
     }
 
     fn answer(&self, args: &[&str]) -> String {
         let output = self.shoal(args);
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        String::from_utf8(output.stdout).expect("as it was set up")
     }
 
     fn json(&self, args: &[&str]) -> serde_json::Value {
-        serde_json::from_str(&self.answer(args)).unwrap()
+        serde_json::from_str(&self.answer(args)).expect("as it was set up")
     }
 
     fn refused(&self, args: &[&str]) -> (i32, String) {
         let output = self.shoal(args);
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+        (output.status.code().expect("as it was set up"), String::from_utf8(output.stderr).expect("as it was set up"))
     }
 }
 

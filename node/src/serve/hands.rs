@@ -14,7 +14,7 @@ const READY_MAX: usize = 8;
 
 /// Weights that have become a model.
 pub(super) enum Ready {
-    Predictor(Predictor),
+    Predictor(Box<Predictor>),
     Generator(Generator),
 }
 
@@ -55,6 +55,6 @@ fn make(run: &ServedRun, weights: &ServedWeights) -> Result<Ready, ServeError> {
     Ok(if run.task().vocabulary().is_some() {
         Ready::Generator(Generator::new(run.task(), &weights.weights, Device::Cpu)?)
     } else {
-        Ready::Predictor(Predictor::new(run.task(), &weights.weights, Device::Cpu)?)
+        Ready::Predictor(Box::new(Predictor::new(run.task(), &weights.weights, Device::Cpu)?))
     })
 }
