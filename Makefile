@@ -21,7 +21,7 @@ export RUSTC_WRAPPER := sccache
 endif
 endif
 
-.PHONY: help setup build demo test bench evidence fmt clippy doc lint tidiness demo-short interop interop-64 soak check
+.PHONY: help setup build demo test bench evidence models fmt clippy doc lint tidiness demo-short interop interop-64 soak check
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -47,6 +47,13 @@ MNIST ?=
 evidence: build ## Simulate every row of docs/EVIDENCE.md again and write its tables
 	@scripts/setup jq time
 	SEEDS=$(SEEDS) MNIST=$(MNIST) scripts/evidence
+
+# Folders with data: see scripts/models.
+FASHION ?= /usr/share/datasets/fashion-mnist
+MOTIONS ?=
+models: build ## Train every row of docs/MODELS.md over real nodes again and write its tables
+	@scripts/setup jq python3
+	MNIST=$(MNIST) FASHION=$(FASHION) MOTIONS=$(MOTIONS) scripts/models
 
 fmt: ## Check the formatting
 	$(CARGO) fmt --all --check

@@ -37,9 +37,9 @@ struct CheckArgs {
 /// Why nothing can be said of it.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 enum CheckFailed {
-    #[error("{0:?} names no data")]
+    #[error(transparent)]
     #[diagnostic(code(shoal::data::source), help("name it as {}", DataSource::EXPECTED))]
-    Source(String),
+    Source(shoal_ml::DataError),
     #[error("{0}")]
     #[diagnostic(code(shoal::data::check), help("docs/DATA.md says what each format looks like"))]
     Data(#[from] shoal_ml::DataError),
@@ -47,8 +47,7 @@ enum CheckFailed {
 
 pub(super) fn command(args: &DataArgs) -> Result<(), CliError> {
     let DataVerb::Check(args) = &args.verb;
-    let refused = |_| CliError::usage(CheckFailed::Source(args.source.chars().take(80).collect()));
-    let source: Source = args.source.parse().map_err(refused)?;
+    let source: Source = args.source.parse().map_err(|error| CliError::usage(CheckFailed::Source(error)))?;
     let task: Option<Task> = match &args.run {
         None => None,
         Some(path) => {

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use shoal_ml::{AssetError, Assets, Partition, Source};
+use shoal_ml::{AssetError, Assets, DataError, Partition, Source};
 use shoal_protocol::spec::RunSpec;
 
 use super::print::{columns, decimal, grouped, line};
@@ -84,9 +84,9 @@ pub enum Yardsticks {
 /// Why there is nothing to demonstrate.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 enum DemoArgsError {
-    #[error("{0:?} names no data")]
+    #[error(transparent)]
     #[diagnostic(code(shoal::demo::source), help("name it as {}", DataSource::EXPECTED))]
-    Source(String),
+    Source(DataError),
     #[error("{0}")]
     #[diagnostic(code(shoal::demo::asset), help("--asset names the file itself"))]
     Asset(AssetError),
@@ -174,7 +174,7 @@ impl DemoArgs {
     fn plan(&self) -> Result<DemoPlan, CliError> {
         let subject = match (&self.run, &self.data, self.task) {
             (Some(run), Some(data), _) => {
-                let refused = |_| CliError::usage(DemoArgsError::Source(data.chars().take(80).collect()));
+                let refused = |error| CliError::usage(DemoArgsError::Source(error));
                 let (spec, _) = spec::read(run)?;
                 let mut assets = Assets::new();
                 for path in &self.asset {

@@ -76,12 +76,12 @@ impl ModelArgs {
     pub(super) fn load(&self) -> Result<Model, CliError> {
         let dir = self.place.data_dir()?;
         let Remembered { spec, .. } = self.choose()?;
-        let mut assets = Assets::new();
+        let task = TaskSpec::parse(spec.task()).map_err(|error| CliError::operation(ModelError::Task(error)))?;
+        let mut assets = crate::assets::kept(&dir, &task.needs());
         for path in &self.asset {
             assets.add(path).map_err(|error| CliError::usage(ModelError::Asset(error)))?;
         }
-        let task = TaskSpec::parse(spec.task()).and_then(|task| task.equip(&assets));
-        let task = task.map_err(|error| CliError::operation(ModelError::Task(error)))?;
+        let task = task.equip(&assets).map_err(|error| CliError::operation(ModelError::Task(error)))?;
         let served = Local::find(&dir).map_or(Ok(None), |node| from_node(&node, &spec, &task))?;
         let (round, peers, weights) = match served {
             Some(served) => served,

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use shoal_ml::export::CONFIG_FILE;
-use shoal_ml::{Assets, Digest, Legend, Schema, Source, TaskSpec, Tokenizer};
+use shoal_ml::{Assets, DataError, Digest, Legend, Schema, Source, TaskSpec, Tokenizer};
 use shoal_protocol::spec::RunSpec;
 
 use super::CliError;
@@ -66,9 +66,9 @@ enum Model {
 /// Why no spec was written.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 enum NewError {
-    #[error("{0:?} names no data")]
+    #[error(transparent)]
     #[diagnostic(code(shoal::new::source), help("name it as {}", DataSource::EXPECTED))]
-    Source(String),
+    Source(DataError),
     #[error("the data: {0}")]
     #[diagnostic(code(shoal::new::data), help("docs/DATA.md says what each format looks like; `shoal data check` looks closer"))]
     Data(String),
@@ -99,8 +99,7 @@ struct Made {
 }
 
 pub(super) fn command(args: &NewArgs) -> Result<(), CliError> {
-    let source: Source =
-        args.data.parse().map_err(|_| CliError::usage(NewError::Source(args.data.chars().take(80).collect())))?;
+    let source: Source = args.data.parse().map_err(|error| CliError::usage(NewError::Source(error)))?;
     let schema = source.schema().map_err(|error| CliError::operation(NewError::Data(error.to_string())))?;
     let (wishes, assets) = wishes(args).map_err(CliError::usage)?;
     let text = text(&args.name, args.seed, &source, &schema, &wishes).map_err(CliError::usage)?;
