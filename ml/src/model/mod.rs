@@ -53,7 +53,7 @@ pub trait Model: Any + Debug + Send + Sync {
     fn forward(&self, inputs: &[usize], parameters: &[Tensor<1>], batch: Tensor<2>) -> Tensor<2>;
 
     /// What the shape of an example must be, if this one does not do: the end of the sentence
-    /// "`task.inputs` is [3], but must be ...".
+    /// "task.inputs is `[3]`, but must be ...".
     fn expects(&self, _inputs: &[usize]) -> Option<String> {
         None
     }
