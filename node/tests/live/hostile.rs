@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
-use shoal_ml::{Assets, Device};
 use shoal_ml::data::digits;
+use shoal_ml::{Assets, Device};
 use shoal_node::api::Snapshot;
 use shoal_node::identity::Identity;
 use shoal_node::start::{RunPlan, start};

@@ -39,9 +39,9 @@ pub const MODELS_PATH: &str = "/v1/models";
 pub const MODEL_PATH: &str = "/v1/models/{model}";
 /// Answers the weights as a safetensors file.
 pub const WEIGHTS_PATH: &str = "/v1/models/{model}/weights";
-/// Takes a [`CompletionRequest`].
+/// Takes a completion request of OpenAI's.
 pub const COMPLETIONS_PATH: &str = "/v1/completions";
-/// Takes a [`ChatRequest`].
+/// Takes a chat request of OpenAI's.
 pub const CHAT_PATH: &str = "/v1/chat/completions";
 /// Takes a [`PredictRequest`], answers [`Predictions`].
 pub const PREDICT_PATH: &str = "/v1/predict";
