@@ -66,7 +66,7 @@ fn failures_are_a_sentence_a_remedy_and_a_code() {
         (&["spec", "check", &odd_spec], 2, "line 2, column 1: unknown field `naam`"),
         (&["spec", "check", &no_model], 2, "`task.model.kind` is \"oracle\""),
         (&["run", "--data-dir", &node, "--record", &absent], 2, "a record is of one run"),
-        (&["new", "x", "--data", "photos"], 2, "names no data"),
+        (&["new", "x", "--data", "photos"], 2, "\"photos\" is no data and nothing lies there"),
         (&["new", "x", "--data", "idx:/absent"], 1, "the data: "),
         (&["new", "x", "--data", "hamlet", "--model", "mlp"], 2, "the model mlp cannot learn from text"),
         (&["new", "a b", "--data", "digits"], 2, "`name` is"),
