@@ -12,7 +12,7 @@ use shoal_ml::{Assets, DataError, Digest, Legend, Schema, Source, TaskSpec, Toke
 use shoal_protocol::spec::RunSpec;
 
 use super::CliError;
-use super::print::{self, grouped, line, plain};
+use super::print::{self, grouped, line, plain, word};
 use crate::atomic;
 use crate::config::DataSource;
 
@@ -119,8 +119,8 @@ pub(super) fn command(args: &NewArgs) -> Result<(), CliError> {
         return Ok(print::json(&made)?);
     }
     let files: String =
-        args.from.iter().chain(&args.tokenizer).map(|file| format!(" --asset {}", plain(&file.display().to_string()))).collect();
-    let (file, source) = (plain(&made.file), plain(&source.to_string()));
+        args.from.iter().chain(&args.tokenizer).map(|file| format!(" --asset {}", word(&file.display().to_string()))).collect();
+    let (file, source) = (word(&made.file), word(&source.to_string()));
     let next = format!("{} run --run {file} --data {source}{files}", print::program());
     let rows =
         [("run", made.name), ("id", made.run), ("parameters", grouped(parameters)), ("written to", made.file), ("next", next)];
@@ -268,7 +268,9 @@ fn exported(text: &str, base: &toml::Table) -> Result<String, NewError> {
     // The task comes last, so that a line can be added to it.
     let task = table.remove("task").unwrap_or(toml::Value::Table(toml::Table::new()));
     let inline = |table: &toml::Table| {
-        table.iter().map(|(key, value)| format!("{} = {value}\n", toml::Value::from(key.as_str()))).collect::<String>()
+        let bare = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        let named = |key: &str| if bare(key) { key.to_owned() } else { toml::Value::from(key).to_string() };
+        table.iter().map(|(key, value)| format!("{} = {value}\n", named(key))).collect::<String>()
     };
     let head: String =
         table.iter().filter_map(|(key, value)| Some(format!("[{key}]\n{}\n", inline(value.as_table()?)))).collect();

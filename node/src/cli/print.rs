@@ -25,6 +25,14 @@ pub fn program() -> String {
     std::env::args_os().next().map_or_else(|| "shoal".to_owned(), |name| plain(&name.to_string_lossy()))
 }
 
+/// Text as one word of a shell's command line, to be copied from the screen.
+#[must_use]
+pub fn word(text: &str) -> String {
+    let text = plain(text);
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,@+".contains(&byte);
+    if !text.is_empty() && text.bytes().all(bare) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// `text` with every control and direction character replaced, so that it is only text.
 #[must_use]
 pub fn plain(text: &str) -> String {
@@ -79,6 +87,14 @@ pub fn decimal(value: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_is_one_to_a_shell() {
+        for (text, typed) in [("a/b.toml", "a/b.toml"), ("p.csv?label=x&skip=id", "'p.csv?label=x&skip=id'"), ("", "''")] {
+            assert_eq!(word(text), typed);
+        }
+        assert_eq!(word("it's $HOME"), "'it'\\''s $HOME'");
+    }
 
     #[test]
     fn numbers_are_grouped() {
