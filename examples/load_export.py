@@ -6,8 +6,8 @@
     examples/load_export.py DIR --text "To be"    the logits of the token that follows the text
     examples/load_export.py DIR --text "To be" --continue 100
 
-The same numbers as `shoal predict --logits` prints, but for rounding. `mlp` and `gpt` are written out
-below as they are defined in ml/src/model; another kind needs its own few lines in MODELS.
+The same numbers as `shoal predict --logits` prints, but for rounding. `mlp`, `cnn` and `gpt` are written
+out below as they are defined in ml/src/model; another kind needs its own few lines in MODELS.
 """
 
 import argparse
@@ -58,6 +58,18 @@ def mlp(weights, task, inputs):
     return x
 
 
+def cnn(weights, task, inputs):
+    """Logits [examples, classes] of images [examples, numbers]: stages of stride 2, then an mlp."""
+    model, shape = task["model"], task["inputs"]
+    series = model.get("series", False)
+    convolve, least = (functional.conv1d, 2) if series else (functional.conv2d, 3)
+    x = inputs.reshape(-1, *([1] if len(shape) < least else []), *shape)
+    for i in range(len(model["channels"])):
+        kernel = weights[f"stages.{i}.weight"]
+        x = torch.relu(convolve(x, kernel, weights[f"stages.{i}.bias"], stride=2, padding=kernel.shape[-1] // 2))
+    return mlp(weights, task, x.flatten(1))
+
+
 def norm(x):
     return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
 
@@ -74,6 +86,7 @@ def gpt(weights, task, tokens):
     """Logits [tokens, vocabulary] of tokens [tokens], each of the token after it."""
     layers, heads = task["model"]["layers"], task["model"]["heads"]
     table = weights["embedding"]
+    activation = {"gelu": functional.gelu, "relu2": lambda x: torch.relu(x).square()}[task["model"].get("activation", "gelu")]
     width, head = table.shape[1], table.shape[1] // heads
     x = norm(table[tokens])
     for i in range(layers):
@@ -81,11 +94,11 @@ def gpt(weights, task, tokens):
         query, key, value = (part.reshape(-1, heads, head).transpose(0, 1) for part in qkv.split(width, -1))
         heard = functional.scaled_dot_product_attention(turn(query), turn(key), value, is_causal=True)
         x = x + heard.transpose(0, 1).reshape(-1, width) @ weights[f"layers.{i}.attention.out"]
-        x = x + functional.gelu(norm(x) @ weights[f"layers.{i}.feed.up"]) @ weights[f"layers.{i}.feed.down"]
+        x = x + activation(norm(x) @ weights[f"layers.{i}.feed.up"]) @ weights[f"layers.{i}.feed.down"]
     return norm(x) @ table.T
 
 
-MODELS = {"shoal-mlp": mlp, "shoal-gpt": gpt}
+MODELS = {"shoal-mlp": mlp, "shoal-cnn": cnn, "shoal-gpt": gpt}
 
 
 def rows(path):
