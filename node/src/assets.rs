@@ -63,9 +63,9 @@ pub fn kept(data_dir: &Path, wanted: &[Digest]) -> Assets {
         if !path.exists() {
             continue;
         }
-        let mut one = Assets::new();
-        match one.add(&path) {
-            Ok(found) if found == *digest => drop(assets.add(&path)),
+        let mut more = assets.clone();
+        match more.add(&path) {
+            Ok(found) if found == *digest => assets = more,
             Ok(_) => tracing::warn!("{} is damaged; give the file again with --asset", path.display()),
             Err(error) => tracing::warn!("{error}"),
         }

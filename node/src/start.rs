@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use libp2p::Multiaddr;
-use shoal_ml::{Assets, DataError, Dataset, Device, Task, TaskError, TaskSpec, TrainError, Trainer};
+use shoal_ml::{DataError, Dataset, Device, Task, TaskError, TrainError, Trainer};
 use shoal_protocol::desk::Desk;
 use shoal_protocol::id::{NodeId, RunId};
 use shoal_protocol::layout::Layout;
@@ -49,8 +49,8 @@ pub struct RunPlan {
     pub train: Dataset,
     /// What its weights are tried on, if anything.
     pub test: Option<Dataset>,
-    /// The files that the spec names by their hash.
-    pub assets: Assets,
+    /// What its task means, with the files that it names.
+    pub task: Task,
     /// Where it trains.
     pub device: Device,
     /// Examples in a step, where the node wants others than the task says.
@@ -156,7 +156,7 @@ pub fn start(
 /// [`StartError`] with one sentence and what to do.
 pub fn prepare(plan: RunPlan) -> Result<Prepared, StartError> {
     let run = plan.spec.run_id();
-    let task = TaskSpec::parse(plan.spec.task())?.equip(&plan.assets)?;
+    let task = plan.task;
     let layout = Layout::from_tensors(&task.layout().sizes()).ok_or_else(|| StartError::Model(task.layout().param_count()))?;
     let me = plan.identity.node_id();
     let secret = plan.identity.signing_key().to_bytes();

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use shoal_ml::export::CONFIG_FILE;
-use shoal_ml::{Assets, DataError, Digest, Legend, Schema, Source, TaskSpec, Tokenizer};
+use shoal_ml::{AssetError, Assets, DataError, Digest, Legend, Schema, Source, TaskSpec, Tokenizer};
 use shoal_protocol::spec::RunSpec;
 
 use super::CliError;
@@ -130,20 +130,24 @@ pub(super) fn command(args: &NewArgs) -> Result<(), CliError> {
 /// The files that were named, and what they ask of the spec.
 fn wishes(args: &NewArgs) -> Result<(Wishes, Assets), NewError> {
     let mut assets = Assets::new();
-    let mut add = |path: &PathBuf| assets.add(path).map_err(|error| NewError::Asset(error.to_string()));
-    let init = args.from.as_ref().map(&mut add).transpose()?;
-    let tokenizer = args.tokenizer.as_ref().map(|path| Ok((add(path)?, tokens(path)?))).transpose()?;
+    let refused = |error: AssetError| NewError::Asset(error.to_string());
+    let init = args.from.as_ref().map(|path| assets.add(path).map_err(refused)).transpose()?;
+    let tokenizer = match &args.tokenizer {
+        None => None,
+        Some(path) => {
+            let digest = assets.add(path).map_err(refused)?;
+            let bytes = assets.read(&digest, TOKENIZER_BYTES_MAX).map_err(refused)?;
+            Some((digest, tokens(path, &bytes)?))
+        }
+    };
     let base = args.from.as_deref().map_or(Ok(None), config_beside)?;
     Ok((Wishes { model: args.model, base, init, tokenizer }, assets))
 }
 
 /// How many tokens a tokenizer has.
-fn tokens(path: &Path) -> Result<usize, NewError> {
-    let refused = |error: &dyn core::fmt::Display| NewError::Asset(format!("{}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| refused(&error))?;
-    file.take(TOKENIZER_BYTES_MAX).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
-    let tokenizer = Tokenizer::parse(&bytes, TOKENS_MAX).map_err(|error| refused(&error))?;
+fn tokens(path: &Path, bytes: &[u8]) -> Result<usize, NewError> {
+    let refused = |error| NewError::Asset(format!("{}: {error}", path.display()));
+    let tokenizer = Tokenizer::parse(bytes, TOKENS_MAX).map_err(refused)?;
     Ok(tokenizer.largest() as usize + 1)
 }
 

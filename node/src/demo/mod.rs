@@ -150,7 +150,7 @@ async fn together(
             dir: folder.join(node.to_string()),
             train: shard.clone(),
             test: Some(subject.watched.clone()),
-            assets: subject.assets.clone(),
+            task: subject.task.clone(),
             device: Device::Cpu,
             batch: None,
             wait_for_peers: usize::from(plan.nodes - 1).min(usize::from(PEERS)),

@@ -25,7 +25,6 @@ pub(super) struct Subject {
     pub(super) spec: RunSpec,
     pub(super) task: Task,
     pub(super) data: String,
-    pub(super) assets: Assets,
     pub(super) split: Split,
     /// A part of the unseen examples, spread over all of them.
     pub(super) watched: Dataset,
@@ -55,7 +54,7 @@ impl Subject {
         let some: Vec<usize> = (0..split.test.len()).step_by(stride).collect();
         let watched = split.test.subset(&some).map_err(|error| say(&error))?;
         let measure = if task.vocabulary().is_some() { Measure::Bits } else { Measure::Accuracy };
-        Ok(Self { spec, task, data: source.to_string(), assets: assets.clone(), split, watched, measure })
+        Ok(Self { spec, task, data: source.to_string(), split, watched, measure })
     }
 
     /// How weights continue a beginning that nobody trained on; `None` if they tell examples apart.

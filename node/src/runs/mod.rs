@@ -296,9 +296,8 @@ struct Base {
 
 /// Reads the data and opens the run; also the size of its model as dense f32.
 fn open(base: Base, source: &DataSource) -> Result<(crate::start::Prepared, u64), RunsError> {
-    let spec = TaskSpec::parse(base.spec.task()).map_err(StartError::Task)?;
-    let assets = assets::kept(&base.data_dir, &spec.needs());
-    let task = spec.equip(&assets).map_err(StartError::Task)?;
+    let task = assets::task(&base.data_dir, &base.spec).map_err(StartError::Task)?;
+    let model_bytes = 4 * task.layout().param_count() as u64;
     let (train, test) = data(&task, source).map_err(RunsError::Data)?;
     let plan = RunPlan {
         spec: base.spec,
@@ -307,7 +306,7 @@ fn open(base: Base, source: &DataSource) -> Result<(crate::start::Prepared, u64)
         dir: base.dir,
         train,
         test: Some(test),
-        assets,
+        task,
         device: base.device,
         batch: base.batch,
         wait_for_peers: base.wait_for_peers,
@@ -317,7 +316,7 @@ fn open(base: Base, source: &DataSource) -> Result<(crate::start::Prepared, u64)
         evaluate_every: EVALUATE_EVERY,
         record: base.record,
     };
-    Ok((prepare(plan)?, 4 * task.layout().param_count() as u64))
+    Ok((prepare(plan)?, model_bytes))
 }
 
 /// This node's shard, and the examples that are held out from all shards.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use shoal_ml::data::digits;
-use shoal_ml::{Assets, Device};
+use shoal_ml::{Device, Task};
 use shoal_node::api::Snapshot;
 use shoal_node::identity::Identity;
 use shoal_node::start::{RunPlan, start};
@@ -70,14 +70,14 @@ impl Victim {
         let id = identity.node_id();
         let plan = RunPlan {
             network: name(),
-            spec,
             identity,
             dir: dir.join(shard.to_string()),
             train: split.train.subset(&indices).expect("half of them"),
             test: None,
-            assets: Assets::new(),
+            task: Task::parse(spec.task()).expect("a task"),
             device: Device::Cpu,
             batch: None,
+            spec,
             wait_for_peers: 1,
             wait: Span::from_secs(20),
             inline_bytes_max: INLINE_BYTES_MAX,
