@@ -17,6 +17,7 @@ use std::time::Instant;
 use shoal_ml::Metrics;
 use shoal_protocol::id::{Digest, NodeId};
 use shoal_protocol::peer::{Entry, Input, ReplyId};
+use shoal_protocol::slice::Origin;
 use shoal_protocol::state::StateBlock;
 use shoal_protocol::trust::TrustRecord;
 use shoal_protocol::wire::Response;
@@ -51,8 +52,8 @@ pub enum Order {
     Admit {
         /// The body's digest.
         digest: Digest,
-        /// Its round.
-        round: u64,
+        /// By whom and for which round it was announced.
+        origin: Origin,
         /// Its bytes.
         body: Vec<u8>,
     },

@@ -85,7 +85,7 @@ fn mix(criterion: &mut Criterion) {
         .map(|id| {
             let mut author = new(id);
             let published = author.publish(0, &start, &noise(u64::from(id), PARAMS), 1.0, 1).expect("finite");
-            author.codec().decode(&published.bytes, 0).expect("what was encoded")
+            author.codec().decode(&published.bytes, author.origin(0)).expect("what was encoded")
         })
         .collect();
     let incoming = |(id, body): (usize, &'_ Admitted)| (NodeId([id as u8; 32]), body.clone());

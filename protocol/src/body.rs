@@ -14,11 +14,11 @@
 use crate::delta::{self, Delta, DeltaReject, Shape};
 use crate::id::RunId;
 use crate::layout::Layout;
-use crate::slice::{self, Slice};
+use crate::slice::{self, Origin, Slice};
 use crate::spec::{CodecSpec, RunSpec, SliceSpec};
 
 /// The body version this crate writes and reads.
-pub const BODY_VERSION: u8 = 1;
+pub const BODY_VERSION: u8 = 2;
 /// Bytes before the delta.
 pub const HEADER_BYTES: usize = 18;
 
@@ -73,7 +73,7 @@ pub enum BodyReject {
 }
 
 /// A body that was checked in full: its delta has exactly the entries the spec asks for, every value
-/// is finite, and its slice is the block that its round carries. Only [`Codec::decode`] makes one.
+/// is finite, and its slice is the block that its author sends in that round. Only [`Codec::decode`] makes one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admitted {
     round: u64,
@@ -165,32 +165,33 @@ impl Codec {
     /// # Panics
     /// If a vector is not as long as the layout says, or `parts` is 0.
     #[must_use]
-    pub fn encode(&self, round: u64, parts: u16, gradient: &[f32], residual: &mut [f32], weights: &[f32]) -> (Vec<u8>, Delta) {
+    pub fn encode(&self, origin: Origin, parts: u16, gradient: &[f32], residual: &mut [f32], weights: &[f32]) -> (Vec<u8>, Delta) {
         assert_eq!(weights.len(), self.layout.param_count(), "the weights belong to another model");
-        let shape = self.shape(round);
+        let shape = self.shape(origin.round);
         let mut out = Vec::new();
         out.extend_from_slice(&[BODY_VERSION, self.spec.value_bits]);
         out.extend_from_slice(&shape.per_mille.to_le_bytes());
         out.extend_from_slice(&(shape.param_count as u32).to_le_bytes());
-        out.extend_from_slice(&round.to_le_bytes());
+        out.extend_from_slice(&origin.round.to_le_bytes());
         out.extend_from_slice(&parts.to_le_bytes());
         let delta = delta::encode(&shape, self.spec.beta, residual, gradient, &mut out);
-        Slice::quantise(self.run, round, parts, weights).write(&mut out);
+        Slice::quantise(self.run, origin, parts, weights).write(&mut out);
         (out, delta)
     }
 
-    /// Reads a body that was announced for `round`.
+    /// Reads a body that was announced by this author for this round.
     ///
     /// # Errors
     /// A [`BodyReject`], whatever the bytes are; never a panic.
-    pub fn decode(&self, bytes: &[u8], round: u64) -> Result<Admitted, BodyReject> {
+    pub fn decode(&self, bytes: &[u8], origin: Origin) -> Result<Admitted, BodyReject> {
+        let round = origin.round;
         let (parts, rest) = self.check_header(bytes, round)?;
-        let block = slice::block_of(self.run, round, parts);
+        let block = slice::block_of(self.run, origin, parts);
         let len = slice::block_range(self.layout.param_count(), parts, block).len();
         let delta_bytes = rest.len().checked_sub(slice::bytes(len)).ok_or(BodyReject::Truncated)?;
         let (delta, slice) = rest.split_at(delta_bytes);
         let delta = delta::decode(&self.shape(round), delta)?;
-        let slice = Slice::read(self.run, round, parts, len, slice).ok_or(BodyReject::SliceScale)?;
+        let slice = Slice::read(self.run, origin, parts, len, slice).ok_or(BodyReject::SliceScale)?;
         Ok(Admitted { round, delta, slice })
     }
 

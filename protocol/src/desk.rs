@@ -15,6 +15,7 @@ use crate::mix::Incoming;
 use crate::peer::{Entry, Learned, ROUND_WINDOW};
 use crate::reject::Reject;
 use crate::replica::{Applied, Replica, ReplicaError};
+use crate::slice::Origin;
 use crate::state::{self, StateBlock};
 use crate::trust::TrustRecord;
 use crate::wire::Response;
@@ -138,10 +139,10 @@ impl Desk {
     ///
     /// # Errors
     /// [`Reject::BodyMalformed`]: its author's fault.
-    pub fn admit(&mut self, digest: Digest, round: u64, body: Vec<u8>) -> Result<(), Reject> {
-        let admitted = self.replica.codec().decode(&body, round).map_err(|_| Reject::BodyMalformed)?;
+    pub fn admit(&mut self, digest: Digest, origin: Origin, body: Vec<u8>) -> Result<(), Reject> {
+        let admitted = self.replica.codec().decode(&body, origin).map_err(|_| Reject::BodyMalformed)?;
         self.admitted.insert(digest, admitted);
-        self.shelf.put(digest, round, body);
+        self.shelf.put(digest, origin.round, body);
         Ok(())
     }
 

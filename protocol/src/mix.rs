@@ -223,12 +223,21 @@ pub(crate) struct Pull {
     pub(crate) slice_rms: Option<f32>,
 }
 
-/// Slices of one block, sent in one round: what they say can be added up.
+/// Slices of one block, sent in one round: they share their dither, so one pass over the weights serves all.
 struct Group<'a> {
     range: Range<usize>,
     dither: Vec<f32>,
     /// Each slice, the trust in its author, and its distance to the own weights (rms).
     slices: Vec<(&'a Slice, f32, f64)>,
+}
+
+/// What the trusted slices of one group say together.
+struct Sum {
+    range: Range<usize>,
+    /// How many they are, at least 1.
+    count: usize,
+    /// Their clipped differences to the own weights, added up.
+    differences: Vec<f32>,
 }
 
 impl Group<'_> {
@@ -253,29 +262,49 @@ impl Group<'_> {
         self.slices.iter_mut().zip(squares).for_each(|((.., rms), squares)| *rms = (squares / count).sqrt());
     }
 
-    /// `sum clip(d_j) / (count + 1)` over trusted senders: this node is one of those that are averaged.
-    fn pull(&self, weights: &[f32], bound: f64) -> Vec<f32> {
-        let trusted = self.slices.iter().filter(|slice| slice.1 >= SLICE_TRUST_MIN).count();
+    /// `sum clip(d_j)` over trusted senders; `None` if there are none.
+    fn sum(&self, weights: &[f32], bound: f64) -> Option<Sum> {
         let factor = |&(_, trust, rms): &(&Slice, f32, f64)| {
-            if trust >= SLICE_TRUST_MIN { (clip(bound, rms) / (trusted + 1) as f64) as f32 } else { 0.0 }
+            if trust >= SLICE_TRUST_MIN { clip(bound, rms) as f32 } else { 0.0 }
         };
         let factors: Vec<f32> = self.slices.iter().map(factor).collect();
-        let mut pull = vec![0.0_f32; self.range.len()];
+        let count = self.slices.iter().filter(|slice| slice.1 >= SLICE_TRUST_MIN).count();
+        let mut sum = vec![0.0_f32; self.range.len()];
         self.differences(weights, |place, start, difference| {
-            let slots = &mut pull[start..start + difference.len()];
+            let slots = &mut sum[start..start + difference.len()];
             slots.iter_mut().zip(difference).for_each(|(slot, value)| *slot += factors[place] * value);
         });
-        pull
+        (count > 0).then(|| Sum { range: self.range.clone(), count, differences: sum })
     }
 }
 
-/// Differences of all slices to the own weights, clipped and averaged for each block that was sent.
+/// Moves each parameter to the mean of itself and of all values that came for it: `sum d_j / (count + 1)`.
+/// Slices overlap (authors' blocks, rounds and parts differ), so it is counted between their edges.
+fn towards_mean(sums: &[Sum]) -> Vec<(Range<usize>, Vec<f32>)> {
+    let mut edges: Vec<usize> = sums.iter().flat_map(|sum| [sum.range.start, sum.range.end]).collect();
+    edges.sort_unstable();
+    edges.dedup();
+    let between = edges.windows(2).map(|pair| pair[0]..pair[1]);
+    let moved = between.map(|range| {
+        let covering = || sums.iter().filter(|sum| sum.range.start <= range.start && range.end <= sum.range.end);
+        let share = 1.0 / (covering().map(|sum| sum.count).sum::<usize>() + 1) as f32;
+        let mut moves = vec![0.0; range.len()];
+        for sum in covering() {
+            let said = &sum.differences[range.start - sum.range.start..range.end - sum.range.start];
+            moves.iter_mut().zip(said).for_each(|(slot, difference)| *slot += share * difference);
+        }
+        (range, moves)
+    });
+    moved.collect()
+}
+
+/// Differences of all slices to the own weights, clipped and averaged parameter by parameter.
 /// `trust` has one value for each body.
 pub(crate) fn slice_pull(run: RunId, weights: &[f32], incoming: &[Incoming<'_>], trust: &[f32]) -> Pull {
-    let mut groups: BTreeMap<(u64, u16), Group<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<(u64, u16, u16), Group<'_>> = BTreeMap::new();
     for (incoming, &trust) in incoming.iter().zip(trust).filter(|(incoming, _)| !incoming.body.slice().is_empty()) {
         let (round, slice) = (incoming.body.round(), incoming.body.slice());
-        let group = groups.entry((round, slice.parts())).or_insert_with(|| {
+        let group = groups.entry((round, slice.parts(), slice.block())).or_insert_with(|| {
             let range = slice::block_range(weights.len(), slice.parts(), slice.block());
             Group { dither: slice::dither(run, round, slice.parts(), range.len()), range, slices: Vec::new() }
         });
@@ -289,8 +318,8 @@ pub(crate) fn slice_pull(run: RunId, weights: &[f32], incoming: &[Incoming<'_>],
     };
     let (radius, slice_rms) = (median_of(0.0), median_of(SLICE_TRUST_MIN).map(|rms| rms as f32));
     let bound = radius.unwrap_or(0.0);
-    let moves = groups.values().map(|group| (group.range.clone(), group.pull(weights, bound))).collect();
-    Pull { moves, slice_rms }
+    let sums: Vec<Sum> = groups.values().filter_map(|group| group.sum(weights, bound)).collect();
+    Pull { moves: towards_mean(&sums), slice_rms }
 }
 
 /// Sum of squares, in f64 and in eight lanes that are added in a fixed order.

@@ -20,7 +20,7 @@ use crate::delta::Delta;
 use crate::id::{NodeId, RunId};
 use crate::layout::{BLOCK_COUNT_MAX, Layout};
 use crate::mix::{self, Incoming, Measured, Rates, Vectors};
-use crate::slice;
+use crate::slice::{self, Origin};
 use crate::spec::{MixSpec, RunSpec};
 use crate::state;
 use crate::trust::{Heard, SKETCH, Sketcher, TrustRecord, TrustTable};
@@ -143,6 +143,12 @@ impl Replica {
         &self.codec
     }
 
+    /// What the announce of a body that this node publishes in this round says of it.
+    #[must_use]
+    pub const fn origin(&self, round: u64) -> Origin {
+        Origin { author: self.own_id, round }
+    }
+
     /// The weights x.
     #[must_use]
     pub fn weights(&self) -> &[f32] {
@@ -211,7 +217,7 @@ impl Replica {
         let nova = nova.clamp(NOVA.0, NOVA.1);
         let gradient: Vec<f32> = start.iter().zip(trained).map(|(start, trained)| (start - trained) * nova).collect();
         check(&gradient, len)?;
-        let (bytes, delta) = self.codec.encode(round, self.parts, &gradient, &mut self.residual, &self.weights);
+        let (bytes, delta) = self.codec.encode(self.origin(round), self.parts, &gradient, &mut self.residual, &self.weights);
         let squares: f64 = delta.values().iter().map(|&value| f64::from(value) * f64::from(value)).sum();
         self.own = Some(Own { delta, samples });
         Ok(Published { bytes, parts: self.parts, delta_norm: squares.sqrt() as f32 })

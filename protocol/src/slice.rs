@@ -1,7 +1,10 @@
 //! The rotating piece of real weights that travels with every delta: which, how, and how much.
 //!
-//! Round `r` of a run with `K` parts carries block `perm(run, r div K)[r mod K]`: all blocks once in
-//! `K` rounds, in an order no one can choose. Values are int8 with *subtractive dither*, one scale
+//! In round `r` an author's body with `K` parts carries block `perm(run, author, r div K)[r mod K]`: all
+//! blocks once in `K` rounds, in an order of each author's own that it cannot choose. Authors heard in
+//! one round carry different blocks, so that of each parameter somebody's value comes `s / K` times a
+//! round instead of `s` values every `K` rounds: replicas lie half as far apart for the same bytes
+//! (ADR 12). Values are int8 with *subtractive dither*, one scale
 //! per [`GROUP`] values; the dither is `PRG(run, r, K)`, the same for all nodes. A receiver quantises
 //! its own block with the sender's scale and that same dither and looks only at the difference, so
 //! equal weights differ by exactly zero, however coarse the scale, and rounding cannot set agreeing
@@ -11,7 +14,7 @@
 
 use core::ops::Range;
 
-use crate::id::RunId;
+use crate::id::{NodeId, RunId};
 use crate::spec::SliceSpec;
 
 /// Values that share a scale. With one scale for a whole slice a single large bias or norm weight
@@ -31,7 +34,7 @@ const LEVELS: f32 = 126.0;
 const ROUND_MAGIC: f32 = 12_582_912.0;
 /// Where that stops being exact.
 const ROUND_LIMIT: f32 = 4_194_304.0;
-const PERMUTATION_DOMAIN: &str = "shoal 2026 slice permutation v1";
+const PERMUTATION_DOMAIN: &str = "shoal 2026 slice permutation v2";
 const DITHER_DOMAIN: &str = "shoal 2026 slice dither v1";
 
 /// The parameters of one block when `param_count` are divided into `parts`, at least 1: sizes differ by
@@ -54,12 +57,21 @@ pub const fn bytes(len: usize) -> usize {
     len + len.div_ceil(GROUP) * 4
 }
 
-/// The block that all nodes send in this round, of `parts`, at least 1.
+/// Who published a body and in which round, as its announce says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Who signed the announce.
+    pub author: NodeId,
+    /// The author's round.
+    pub round: u64,
+}
+
+/// The block that this author sends in this round, of `parts`, at least 1.
 #[must_use]
-pub fn block_of(run: RunId, round: u64, parts: u16) -> u16 {
+pub fn block_of(run: RunId, Origin { author, round }: Origin, parts: u16) -> u16 {
     let count = u64::from(parts);
     let mut hasher = blake3::Hasher::new_derive_key(PERMUTATION_DOMAIN);
-    hasher.update(&run.0).update(&parts.to_le_bytes()).update(&(round / count).to_le_bytes());
+    hasher.update(&run.0).update(&author.0).update(&parts.to_le_bytes()).update(&(round / count).to_le_bytes());
     let mut draws = hasher.finalize_xof();
     let mut order: Vec<u16> = (0..parts).collect();
     // Fisher-Yates. 64 random bits onto at most 1,024 places: the bias is below 2^-53.
@@ -93,12 +105,12 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Quantises the block of `weights` that round `round` carries. `weights` is the whole vector.
+    /// Quantises the block of `weights` that a body of this origin carries. `weights` is the whole vector.
     #[must_use]
-    pub fn quantise(run: RunId, round: u64, parts: u16, weights: &[f32]) -> Self {
-        let block = block_of(run, round, parts);
+    pub fn quantise(run: RunId, origin: Origin, parts: u16, weights: &[f32]) -> Self {
+        let block = block_of(run, origin, parts);
         let values = &weights[block_range(weights.len(), parts, block)];
-        let dither = dither(run, round, parts, values.len());
+        let dither = dither(run, origin.round, parts, values.len());
         let mut scales = Vec::with_capacity(values.len().div_ceil(GROUP));
         let mut levels = Vec::with_capacity(values.len());
         for (values, dither) in values.chunks(GROUP).zip(dither.chunks(GROUP)) {
@@ -174,14 +186,14 @@ impl Slice {
         out.extend(self.levels.iter().map(|level| level.cast_unsigned()));
     }
 
-    /// Reads a slice of the block that round `round` carries. `raw` has exactly `bytes(len)` bytes
+    /// Reads a slice of the block that a body of this origin carries. `raw` has exactly `bytes(len)` bytes
     /// for that block; returns `None` if one of its scales is not from [`SCALE_MIN`] to [`SCALE_MAX`].
-    pub(crate) fn read(run: RunId, round: u64, parts: u16, len: usize, raw: &[u8]) -> Option<Self> {
+    pub(crate) fn read(run: RunId, origin: Origin, parts: u16, len: usize, raw: &[u8]) -> Option<Self> {
         let (scales, levels) = raw.split_at_checked(len.div_ceil(GROUP) * 4)?;
         let scales: Vec<f32> = scales.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let sound = levels.len() == len && scales.iter().all(|scale| (SCALE_MIN..=SCALE_MAX).contains(scale));
         let levels = levels.iter().map(|byte| byte.cast_signed()).collect();
-        sound.then(|| Self { parts, block: block_of(run, round, parts), scales, levels })
+        sound.then(|| Self { parts, block: block_of(run, origin, parts), scales, levels })
     }
 }
 
@@ -214,8 +226,8 @@ mod tests {
     fn every_block_comes_once_and_blocks_cover_the_model() {
         for parts in [2, 16, 128, 1_024] {
             for epoch in 0..3 {
-                let mut blocks: Vec<u16> =
-                    (0..u64::from(parts)).map(|r| block_of(RUN, epoch * u64::from(parts) + r, parts)).collect();
+                let origin = |r| Origin { author: NodeId([3; 32]), round: epoch * u64::from(parts) + r };
+                let mut blocks: Vec<u16> = (0..u64::from(parts)).map(|r| block_of(RUN, origin(r), parts)).collect();
                 blocks.sort_unstable();
                 assert_eq!(blocks, (0..parts).collect::<Vec<_>>());
             }

@@ -10,6 +10,7 @@ use shoal_protocol::id::NodeId;
 use shoal_protocol::layout::Layout;
 use shoal_protocol::mix::Incoming;
 use shoal_protocol::replica::{Replica, ReplicaError, RestoreError};
+use shoal_protocol::slice::{self, Origin};
 use shoal_protocol::state::{self, StateBlock};
 
 #[test]
@@ -21,7 +22,7 @@ fn one_node_alone_follows_its_own_delta_with_momentum() {
         let start = alone.start();
         let trained: Vec<f32> = start.iter().zip(noise(round, PARAMS)).map(|(weight, step)| weight - step).collect();
         let published = alone.publish(round, &start, &trained, 1.0, 1).expect("finite");
-        let body = alone.codec().decode(&published.bytes, round).expect("what was encoded");
+        let body = alone.codec().decode(&published.bytes, alone.origin(round)).expect("what was encoded");
         let mut sent = vec![0.0; PARAMS];
         body.delta().indices().iter().zip(body.delta().values()).for_each(|(&index, &value)| sent[index as usize] = value);
         for i in 0..PARAMS {
@@ -88,7 +89,7 @@ fn slices_alone_pull_two_replicas_together() {
             .map(|replica| {
                 let start = replica.start();
                 let published = replica.publish(round, &start, &start, 1.0, 1).expect("finite");
-                replica.codec().decode(&published.bytes, round).expect("what was encoded")
+                replica.codec().decode(&published.bytes, replica.origin(round)).expect("what was encoded")
             })
             .collect();
         let incoming = incoming(&bodies);
@@ -98,6 +99,31 @@ fn slices_alone_pull_two_replicas_together() {
     }
     let rest = distance(replicas[0].weights(), replicas[1].weights());
     assert!(rest < 0.02 * apart, "{apart} -> {rest}");
+}
+
+#[test]
+fn every_parameter_moves_to_the_mean_of_all_that_came_for_it() {
+    let spec = spec("[mix]\nmomentum = 0.0\n[slice]\nstart = 4\ncoarsest = 2\nfinest = 16");
+    let own = noise(1, PARAMS);
+    let mut replica = replica_with(&spec, 100, own.clone());
+    // Equally far away, so that nothing is clipped; blocks of different authors, ages and sizes overlap.
+    let theirs: Vec<f32> = own.iter().map(|weight| weight + 1.0).collect();
+    let (mut bodies, mut count) = (Vec::new(), vec![0_u8; PARAMS]);
+    for (number, (age, parts)) in [(0, 2), (0, 4), (0, 4), (1, 4), (1, 8), (2, 8), (0, 16)].into_iter().enumerate() {
+        let origin = Origin { author: NodeId([number as u8 + 1; 32]), round: 9 - age };
+        let (bytes, _) = replica.codec().encode(origin, parts, &vec![0.0; PARAMS], &mut vec![0.0; PARAMS], &theirs);
+        bodies.push((origin, age, replica.codec().decode(&bytes, origin).expect("what was encoded")));
+        let block = slice::block_of(spec.run_id(), origin, parts);
+        count[slice::block_range(PARAMS, parts, block)].iter_mut().for_each(|count| *count += 1);
+    }
+    assert!((0..3).all(|times| count.contains(&times)), "some parameters come often, some never");
+    let incoming: Vec<Incoming<'_>> =
+        bodies.iter().map(|(origin, lag, body)| Incoming { author: origin.author, lag: *lag, samples: 10, body }).collect();
+    replica.apply(9, 9, &incoming);
+    for ((after, before), count) in replica.weights().iter().zip(&own).zip(count) {
+        let expected = f32::from(count) / (f32::from(count) + 1.0);
+        assert!((after - before - expected).abs() < 0.03, "{count} values move by {}, not {expected}", after - before);
+    }
 }
 
 #[test]

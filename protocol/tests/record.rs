@@ -18,6 +18,7 @@ use shoal_protocol::record::{
 };
 use shoal_protocol::reject::Reject;
 use shoal_protocol::seal::{News, Refused, Scope, Signer, node_id, seal};
+use shoal_protocol::slice::Origin;
 use shoal_protocol::spec::RunSpec;
 use shoal_protocol::state::{StateBlock, encode_block};
 use shoal_protocol::time::{Span, Time};
@@ -155,7 +156,7 @@ proptest! {
     #[test]
     fn junk_is_no_record(bytes in vec(any::<u8>(), 0..400)) {
         prop_assert!(Reader::open(&bytes).is_err());
-        let headed = [&b"shoal record\x01"[..], &bytes].concat();
+        let headed = [&b"shoal record\x02"[..], &bytes].concat();
         prop_assert!(Reader::open(&headed).is_err());
     }
 }
@@ -195,7 +196,7 @@ fn outputs() -> Vec<Output> {
         Output::ServeBody { reply: ReplyId(1), digest },
         Output::ServeState { reply: ReplyId(1), block: 2, round: 3 },
         Output::ServeTrust { reply: ReplyId(1) },
-        Output::Admit { digest, round: 1, body: b"body".to_vec() },
+        Output::Admit { digest, origin: Origin { author: peer, round: 1 }, body: b"body".to_vec() },
         Output::Forget { digests: vec![digest] },
         Output::Apply { round: 1, live: 2, entries: vec![Entry { author: peer, digest, lag: 3, samples: 4 }] },
         Output::Checkpoint { round: 1 },
@@ -370,9 +371,9 @@ fn the_encoding_is_pinned() {
     }
     let mut bytes = Vec::new();
     outputs().iter().for_each(|output| encode_output(output, &mut bytes));
-    assert_eq!(Digest::of(&bytes).to_string(), "869895264ac0e18f4d0f6eb0a4270fea1d36a430030c4160ffa34ee5b0e0c32b");
+    assert_eq!(Digest::of(&bytes).to_string(), "69683d45740ad6f80f8b578c1e725e8e56f90e042a0581ab2dd847205efce87c");
     let record = record();
-    assert_eq!(record[..13], *b"shoal record\x01");
+    assert_eq!(record[..13], *b"shoal record\x02");
     assert_eq!(record[record.len() - 14..record.len() - 8], [2, 0, 0, 0, 4, 0], "length, end, stopped");
 }
 
@@ -386,7 +387,7 @@ fn marks_leave_out_signatures_and_bodies() {
     };
     assert_eq!(publish(130), publish(193), "in the signature");
     assert_ne!(publish(130), publish(129), "in what is signed");
-    let admit = |body: &[u8]| Mark::of(&Output::Admit { digest: Digest([2; 32]), round: 1, body: body.to_vec() });
+    let admit = |body: &[u8]| Mark::of(&Output::Admit { digest: Digest([2; 32]), origin: Origin { author: NodeId([3; 32]), round: 1 }, body: body.to_vec() });
     assert_eq!(admit(b"body"), admit(b"ydob"));
     assert_ne!(admit(b"body"), admit(b"longer"));
     let marks: Vec<Mark> = outputs().iter().map(Mark::of).collect();

@@ -34,7 +34,7 @@ impl Driver {
             Output::ServeBody { reply, digest } => self.learner.order(Order::ServeBody(reply, digest)),
             Output::ServeState { reply, block, round } => self.learner.order(Order::ServeState(reply, block, round)),
             Output::ServeTrust { reply } => self.learner.order(Order::ServeTrust(reply)),
-            Output::Admit { digest, round, body } => self.learner.order(Order::Admit { digest, round, body }),
+            Output::Admit { digest, origin, body } => self.learner.order(Order::Admit { digest, origin, body }),
             Output::Forget { digests } => self.learner.order(Order::Forget(digests)),
             Output::Apply { round, live, entries } => self.learner.order(Order::Apply { round, live, entries }),
             Output::Checkpoint { round } => self.learner.order(Order::Checkpoint(round)),

@@ -94,8 +94,8 @@ impl Thread<'_> {
                 let _ = self.tasks.send(task);
             }
             Order::Done(done) => self.on_trained(done),
-            Order::Admit { digest, round, body } => {
-                let result = desk.admit(digest, round, body);
+            Order::Admit { digest, origin, body } => {
+                let result = desk.admit(digest, origin, body);
                 self.report(Report::Input(Input::Admitted { digest, result }));
             }
             Order::Forget(digests) => desk.forget(&digests),

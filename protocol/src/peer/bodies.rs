@@ -7,6 +7,7 @@ use crate::fetch::{AskFailure, Purpose};
 use crate::id::{Digest, NodeId};
 use crate::reject::Reject;
 use crate::round::Phase;
+use crate::slice::Origin;
 use crate::time::{Span, Time};
 use crate::wire::{ANSWER_HEAD_BYTES, Announce, Request, Response};
 
@@ -232,7 +233,7 @@ impl Peer {
         match body {
             Some(body) => {
                 pending.stage = Stage::Admitting;
-                out.push(Output::Admit { digest, round: key.1, body });
+                out.push(Output::Admit { digest, origin: Origin { author: key.0, round: key.1 }, body });
             }
             None => pending.stage = Stage::Announced,
         }

@@ -8,6 +8,7 @@ use crate::id::NodeId;
 use crate::reject::Reject;
 use crate::round::Phase;
 use crate::seal::{News, Refused};
+use crate::slice::Origin;
 use crate::time::Time;
 use crate::view::PEERS_MAX;
 
@@ -90,7 +91,8 @@ impl Peer {
             out.push(Output::Forget { digests: vec![older.announce.digest] });
         }
         if inline {
-            out.push(Output::Admit { digest: announce.digest, round: announce.round, body: body.to_vec() });
+            let origin = Origin { author: announce.author, round: announce.round };
+            out.push(Output::Admit { digest: announce.digest, origin, body: body.to_vec() });
         }
     }
 }

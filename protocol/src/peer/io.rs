@@ -6,6 +6,7 @@ use crate::fetch::{AskFailure, AskId};
 use crate::id::{Digest, NodeId};
 use crate::reject::Reject;
 use crate::seal::{News, Refused};
+use crate::slice::Origin;
 use crate::state::StateBlock;
 use crate::time::{Span, Time};
 use crate::trust::TrustRecord;
@@ -208,8 +209,8 @@ pub enum Output {
     Admit {
         /// Its digest.
         digest: Digest,
-        /// The round it was announced for.
-        round: u64,
+        /// By whom and for which round it was announced.
+        origin: Origin,
         /// Its bytes.
         body: Vec<u8>,
     },

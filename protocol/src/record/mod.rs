@@ -47,7 +47,7 @@ pub use write::Recorder;
 const MAGIC: &[u8; 12] = b"shoal record";
 /// The version written and read. Goes up with every change of an encoding, of the order of
 /// [`crate::reject::Reject`]s included.
-pub const RECORD_VERSION: u8 = 1;
+pub const RECORD_VERSION: u8 = 2;
 /// Longest record, bytes, for writer and reader alike. Guess: small enough to send, hours of a small model.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 /// Bytes of a frame beside its payload.

@@ -150,9 +150,10 @@ pub fn encode_output(output: &Output, out: &mut Vec<u8>) {
             out.u64(*round);
         }
         Output::ServeTrust { reply } => out.u64(reply.0),
-        Output::Admit { digest, round, body } => {
+        Output::Admit { digest, origin, body } => {
             out.bytes(&digest.0);
-            out.u64(*round);
+            out.bytes(&origin.author.0);
+            out.u64(origin.round);
             out.u64(body.len() as u64);
         }
         orders => encode_order(orders, out),

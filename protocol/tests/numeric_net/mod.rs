@@ -117,7 +117,8 @@ impl Net {
                 liar.adopt(start.iter().map(|weight| weight + 5.0).collect()).expect("finite");
                 published = liar.publish(self.round, &start, &trained, 1.0, 10).expect("finite");
             }
-            bodies.push(self.replicas[node].codec().decode(&published.bytes, self.round).expect("what was encoded"));
+            let author = &self.replicas[node];
+            bodies.push(author.codec().decode(&published.bytes, author.origin(self.round)).expect("what was encoded"));
         }
         let live = self.replicas.len();
         let incoming = incoming(&bodies);
@@ -169,7 +170,7 @@ pub fn bodies(spec: &RunSpec, round: u64, weights: &[Vec<f32>], gradients: &[Vec
         let mut author = replica_with(spec, 200, weights.clone());
         let trained: Vec<f32> = weights.iter().zip(gradient).map(|(weight, step)| weight - step).collect();
         let published = author.publish(round, weights, &trained, 1.0, 10).expect("finite");
-        author.codec().decode(&published.bytes, round).expect("what was encoded")
+        author.codec().decode(&published.bytes, author.origin(round)).expect("what was encoded")
     };
     weights.iter().zip(gradients).map(body).collect()
 }
