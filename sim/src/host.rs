@@ -278,8 +278,8 @@ impl Host {
             }
             Output::ServeState { reply, block, round } => net.answer(reply, lied(desk.serve_state(block, round)).encode()),
             Output::ServeTrust { reply } => net.answer(reply, lied(desk.serve_trust()).encode()),
-            Output::Admit { digest, round, body } => {
-                let result = desk.admit(digest, round, body);
+            Output::Admit { digest, origin, body } => {
+                let result = desk.admit(digest, origin, body);
                 net.after(Span(0), me, Input::Admitted { digest, result });
             }
             Output::Forget { digests } => desk.forget(&digests),

@@ -120,7 +120,8 @@ impl Learner {
                 self.desk.publish_body(forged, steps)
             }
         };
-        let decode = || self.desk.replica().codec().decode(self.desk.body(&learned.digest)?, training.round).ok();
+        let replica = self.desk.replica();
+        let decode = || replica.codec().decode(self.desk.body(&learned.digest)?, replica.origin(training.round)).ok();
         let delta = if watched { decode() } else { None };
         Some(Work { learned, delta })
     }
@@ -143,7 +144,7 @@ impl Learner {
             layout: replica.codec().layout(),
         };
         let forgery = attacker.forge(&sight);
-        attacker.encode(replica.codec(), training.round, replica.parts(), &forgery, replica.weights()).0
+        attacker.encode(replica.codec(), replica.origin(training.round), replica.parts(), &forgery, replica.weights()).0
     }
 
     /// Everything as of the start of this round; `None` while the mind is out.

@@ -6,7 +6,7 @@
 use shoal_protocol::body::Codec;
 use shoal_protocol::delta::{self, Shape};
 use shoal_protocol::layout::Layout;
-use shoal_protocol::slice;
+use shoal_protocol::slice::{self, Origin};
 use shoal_protocol::spec::RunSpec;
 
 /// The spec of rule 1.2's example.
@@ -66,18 +66,19 @@ fn a_body_is_header_delta_and_slice() {
     let layout = Layout::from_tensors(&[300]).unwrap();
     let codec = Codec::new(spec.run_id(), &spec, layout);
     let weights = vec![0.5_f32; 300];
-    let (bytes, _) = codec.encode(9, 16, &vec![0.0; 300], &mut vec![0.0; 300], &weights);
-    let header = [&[1, 1][..], &30_u16.to_le_bytes(), &300_u32.to_le_bytes(), &9_u64.to_le_bytes(), &16_u16.to_le_bytes()];
+    let origin = Origin { author: NodeId([7; 32]), round: 9 };
+    let (bytes, _) = codec.encode(origin, 16, &vec![0.0; 300], &mut vec![0.0; 300], &weights);
+    let header = [&[2, 1][..], &30_u16.to_le_bytes(), &300_u32.to_le_bytes(), &9_u64.to_le_bytes(), &16_u16.to_le_bytes()];
     assert_eq!(bytes[..18], header.concat());
     // All scales of the slice come before all of its levels; 0.5 is level 126 before dither.
-    let block = slice::block_of(spec.run_id(), 9, 16);
+    let block = slice::block_of(spec.run_id(), origin, 16);
     let len = slice::block_range(300, 16, block).len();
     let tail = &bytes[bytes.len() - len - 4..];
     assert_eq!(tail[..4], (0.5_f32 / 126.0).to_le_bytes());
     assert!(tail[4..].iter().all(|&level| (125..=127).contains(&level)));
     // The permutation and the dither, as rule 7.3 has them.
-    let mut draws = blake3::Hasher::new_derive_key("shoal 2026 slice permutation v1");
-    draws.update(&spec.run_id().0).update(&16_u16.to_le_bytes()).update(&0_u64.to_le_bytes());
+    let mut draws = blake3::Hasher::new_derive_key("shoal 2026 slice permutation v2");
+    draws.update(&spec.run_id().0).update(&origin.author.0).update(&16_u16.to_le_bytes()).update(&0_u64.to_le_bytes());
     let (mut draws, mut order) = (draws.finalize_xof(), (0..16).collect::<Vec<u16>>());
     for last in (1..16_usize).rev() {
         let mut draw = [0; 8];

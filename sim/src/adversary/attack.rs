@@ -144,7 +144,9 @@ mod tests {
     use shoal_protocol::body::Codec;
     use shoal_protocol::delta::Delta;
     use shoal_protocol::dice::Dice;
+    use shoal_protocol::id::NodeId;
     use shoal_protocol::layout::Layout;
+    use shoal_protocol::slice::Origin;
     use shoal_protocol::spec::RunSpec;
 
     use super::*;
@@ -152,6 +154,10 @@ mod tests {
     use crate::adversary::{Crowd, Plot};
 
     const LEN: usize = 2_048;
+
+    fn origin(round: u64) -> Origin {
+        Origin { author: NodeId([1; 32]), round }
+    }
 
     fn codec() -> Codec {
         // Half of all values are kept, so that angles survive compression.
@@ -166,7 +172,7 @@ mod tests {
         let common = noise(&mut dice, LEN);
         let mut one = || {
             let delta: Vec<f32> = common.iter().zip(noise(&mut dice, LEN)).map(|(common, own)| common + own).collect();
-            codec.encode(0, 16, &delta, &mut vec![0.0; LEN], &[0.0; LEN]).1
+            codec.encode(origin(0), 16, &delta, &mut vec![0.0; LEN], &[0.0; LEN]).1
         };
         (0..8).map(|_| one()).collect()
     }
@@ -193,8 +199,8 @@ mod tests {
             let sight =
                 Sight { round, start: &weights, trained: &trained, weights: &weights, crowd: &crowd, layout: codec.layout() };
             let forgery = attacker.forge(&sight);
-            let (bytes, delta) = attacker.encode(&codec, round, 16, &forgery, &weights);
-            assert_eq!(codec.decode(&bytes, round).expect("a valid body").delta(), &delta, "{name}");
+            let (bytes, delta) = attacker.encode(&codec, origin(round), 16, &forgery, &weights);
+            assert_eq!(codec.decode(&bytes, origin(round)).expect("a valid body").delta(), &delta, "{name}");
             let dense = dense(&delta);
             let (angle, length) = (cosine(&dense, crowd.mean()), norm(&dense) / crowd.median_norm());
             (dense, angle, length, attack.claimed(100), forgery.slice_weights.is_some())

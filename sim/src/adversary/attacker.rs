@@ -4,6 +4,7 @@ use shoal_protocol::body::Codec;
 use shoal_protocol::delta::Delta;
 use shoal_protocol::dice::Dice;
 use shoal_protocol::layout::Layout;
+use shoal_protocol::slice::Origin;
 
 use super::attack::Attack;
 use super::crowd::Crowd;
@@ -116,16 +117,16 @@ impl Attacker {
     /// # Panics
     /// If the forgery or the weights belong to a model other than the codec's, or `parts` is 0.
     #[must_use]
-    pub fn encode(&mut self, codec: &Codec, round: u64, parts: u16, forgery: &Forgery, weights: &[f32]) -> (Vec<u8>, Delta) {
+    pub fn encode(&mut self, codec: &Codec, origin: Origin, parts: u16, forgery: &Forgery, weights: &[f32]) -> (Vec<u8>, Delta) {
         let len = forgery.delta.len();
         let slice_weights = forgery.slice_weights.as_deref().unwrap_or(weights);
         self.residual.resize(len, 0.0);
         let Some(wanted) = forgery.norm else {
-            return codec.encode(round, parts, &forgery.delta, &mut self.residual, slice_weights);
+            return codec.encode(origin, parts, &forgery.delta, &mut self.residual, slice_weights);
         };
         // Which entries are kept does not depend on the length, so a first try says how to stretch it.
         let trial = codec.encode(
-            round,
+            origin,
             parts,
             &times(&forgery.delta, 1.0 / norm(&forgery.delta).max(1e-30)),
             &mut vec![0.0; len],
@@ -133,7 +134,7 @@ impl Attacker {
         );
         let reached = norm(trial.1.values());
         let factor = if reached > 0.0 { wanted / reached / norm(&forgery.delta).max(1e-30) } else { 0.0 };
-        codec.encode(round, parts, &times(&forgery.delta, factor), &mut vec![0.0; len], slice_weights)
+        codec.encode(origin, parts, &times(&forgery.delta, factor), &mut vec![0.0; len], slice_weights)
     }
 
     /// The way back to where the model was when the attack began, as a delta.

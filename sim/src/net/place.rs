@@ -1,7 +1,7 @@
 //! Where each node is: its identity and life, whether it is up, behind what, in which part of a network
 //! that fell apart, and with whom it is connected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use shoal_protocol::id::NodeId;
 use shoal_protocol::view::Prefix;
@@ -35,7 +35,8 @@ struct Spot {
 /// All of them.
 pub(crate) struct Places {
     spots: Vec<Spot>,
-    index: BTreeMap<NodeId, usize>,
+    /// Only ever asked for one member, so its own order decides nothing.
+    index: HashMap<NodeId, usize>,
     up_count: usize,
     groups: usize,
 }
