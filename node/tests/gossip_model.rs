@@ -46,6 +46,10 @@ const BOUND: Duration = Duration::from_secs(60);
 /// it makes an eighth more copies in the mean where everybody is connected with everybody.
 const MODEL_WITHIN: f64 = 0.3;
 
+/// Mean hops of the three topologies. An author reaches all its peers in one: with 16 of 29 the mean cannot
+/// be below 1.44, and the rest should be one step further.
+const MEAN_HOPS_MAX: [f64; 3] = [1.5, 2.0, 3.0];
+
 /// What became of one phase's messages.
 #[derive(Debug, Default)]
 struct Spread {
@@ -210,6 +214,6 @@ async fn an_announce_reaches_everybody_in_a_few_copies() {
         assert!(figures.delivered >= 0.99, "{figures:?}");
         // One copy brings it; a mesh of 3 to 6, less whoever it came from, adds 2 to 5 more.
         assert!((2.5..=6.0).contains(&figures.copies), "{figures:?}");
-        assert!(figures.mean_hops < if place < 2 { 1.5 } else { 3.0 } && figures.most_hops <= 8, "{figures:?}");
+        assert!(figures.mean_hops < MEAN_HOPS_MAX[place] && figures.most_hops <= 8, "{figures:?}");
     }
 }

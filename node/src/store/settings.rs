@@ -24,7 +24,7 @@ const CACHE_BYTES: usize = 2 << 20;
 /// Write buffers of all stores of the process together.
 const BUFFERS_BYTES: usize = 16 << 20;
 /// One family's write buffer. A checkpoint larger than this goes straight on to a file.
-const BUFFER_BYTES: usize = 1 << 20;
+const BUFFER_BYTES: usize = 256 << 10;
 /// What is gathered before it is written to a file (RocksDB: 1 MiB for each file).
 const WRITER_BYTES: u64 = 64 << 10;
 /// Log bytes after which the oldest family's buffer is written out.

@@ -15,6 +15,9 @@ pub const NETWORK_NAME_BYTES_MAX: usize = 32;
 /// What identify says of this program.
 pub(super) const AGENT: &str = concat!("shoal/", env!("CARGO_PKG_VERSION"));
 
+/// The least that [`NetworkConfig::peers_kept`] is above the target (guess).
+const KEPT_ABOVE_TARGET: usize = 4;
+
 /// The name of a network: 1 to 32 lower-case letters, digits or '-'. It is part of every protocol
 /// id, so that two networks cannot even negotiate a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +98,10 @@ pub struct NetworkConfig {
     /// Peers of each run to look for: below this a node goes on dialling whom it finds, so a run of at most
     /// this size plus one becomes a full mesh. 12 is gossipsub's default upper mesh degree.
     pub peers_target: usize,
+    /// How long a connection stays quiet before it may be let go, where there are more than
+    /// [`NetworkConfig::peers_kept`]. A guess: another body of the same round is asked
+    /// for sooner, the next round's later, and in a large network of somebody else.
+    pub lingers: Duration,
     /// Gossipsub's heartbeat. 1 s is its default; mesh repair and lazy gossip take one of these.
     pub heartbeat: Duration,
     /// How long a connection lives that nothing uses. Connections to peers of the run are kept.
@@ -235,6 +242,13 @@ impl RequestBounds {
 }
 
 impl NetworkConfig {
+    /// Peers of each run that stay connected: beyond this, connections that nobody uses are let go. More than
+    /// `peers_target`, so that who lets go and who looks for peers do not undo each other's work.
+    #[must_use]
+    pub fn peers_kept(&self) -> usize {
+        self.peers_target + (self.peers_target / 3).max(KEPT_ABOVE_TARGET)
+    }
+
     /// A node that listens on loopback, TCP and QUIC, ports chosen by the system, and calls nobody.
     #[must_use]
     pub fn new(network: NetworkName) -> Self {
@@ -255,6 +269,7 @@ impl NetworkConfig {
             mdns: false,
             server: true,
             peers_target: 12,
+            lingers: Duration::from_secs(1),
             heartbeat: Duration::from_secs(1),
             // A guess: longer than a Kademlia query, shorter than a visitor's use of a slot.
             idle_timeout: Duration::from_secs(20),

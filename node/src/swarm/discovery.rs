@@ -1,16 +1,17 @@
 //! When to look for peers, and whom to call. Decides only; `Network` does it.
 //!
 //! ```text
-//!   calls     every tick: the bootstrap addresses that are not connected; every fourth time a walk
+//!   calls     every tick: while peers are few the bootstrap addresses that are not connected; every fourth time a walk
 //!   searches  one for each run and one for the catalogue, each with a ladder of its own:
-//!             announce (if due), look up the run; nothing while there is no connection
+//!             announce (if due), look up the run while peers are few; nothing while there is no connection
 //!   ladder    0.2 0.5 1 2 5 10 20 30 30 ... s while peers are few, 60 s once they are enough
 //!   a lookup that is still under way is not started again; a peer lost leads back down the ladder
 //! ```
 //! One lookup asks the nodes nearest to the run's key who takes part; a walk asks for the nodes
 //! nearest to a random point, which fills the routing table beyond one's own corner, so that a few
 //! neighbours cannot be all that one ever sees. Searches that are due together are spread out, so the
-//! cost of a moment does not grow with the number of runs.
+//! cost of a moment does not grow with the number of runs. Who parted from us may have enough others
+//! (`parting`), and is called again later and later, unless we are lonely.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -44,6 +45,14 @@ const DIAL_DOUBLINGS_MAX: u32 = 8;
 /// Peers whose failed dials are remembered; the one that may be dialled first makes room.
 const FAILURES_MAX: usize = 256;
 
+/// First pause after a connection ended before the same peer is called again for company's sake, doubled with
+/// each further time to some half an hour. It may have let go of us because it has enough others (guess).
+const PARTED_PAUSE: Duration = Duration::from_secs(30);
+/// See [`PARTED_PAUSE`].
+const PARTED_DOUBLINGS_MAX: u32 = 6;
+/// With fewer peers than this nobody is left alone: gossip's mesh wants so many.
+pub(super) const LONELY: usize = 4;
+
 /// Searches that one tick serves; what is due beyond that waits for [`SPREAD`].
 const SEARCHES_AT_ONCE: usize = 4;
 /// How long searches wait that were due beyond [`SEARCHES_AT_ONCE`]. Guess: a lookup's round trip.
@@ -61,7 +70,8 @@ pub enum Key {
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Dial the bootstrap addresses that are not connected.
+    /// Dial the bootstrap addresses that are not connected: only while peers are few, for who has let go of us
+    /// has enough.
     Call,
     /// Tell the nearest nodes that we can be found under this key.
     Announce(Key),
@@ -109,14 +119,14 @@ impl Search {
         Self { ladder: Ladder::new(now), announced: 0, announce_at: now, looking: false }
     }
 
-    fn steps(&mut self, key: Key, now: Instant, steps: &mut Vec<Step>) {
+    fn steps(&mut self, key: Key, few: bool, now: Instant, steps: &mut Vec<Step>) {
         if self.announced < FIRST_ANNOUNCEMENTS || now >= self.announce_at {
             self.announced = self.announced.saturating_add(1);
             self.announce_at = now + ANNOUNCE_PERIOD;
             steps.push(Step::Announce(key));
         }
-        // The catalogue is only looked up when a person asks for it.
-        if matches!(key, Key::Run(_)) && !self.looking {
+        // The catalogue is only looked up when a person asks for it, a run while peers of it are wanted.
+        if few && matches!(key, Key::Run(_)) && !self.looking {
             self.looking = true;
             steps.push(Step::Look(key));
         }
@@ -133,13 +143,16 @@ pub(super) struct Discovery {
     /// No search is served before.
     searches_at: Instant,
     failures: Pauses,
+    /// Those whose connections ended.
+    parted: Pauses,
 }
 
 impl Discovery {
     pub(super) fn new(target: usize, now: Instant) -> Self {
         let (calls, searches) = (Ladder::new(now), BTreeMap::new());
         let failures = Pauses::new(DIAL_PAUSE, DIAL_DOUBLINGS_MAX, FAILURES_MAX);
-        Self { target, calls, ticks: 0, searches, searches_at: now, failures }
+        let parted = Pauses::new(PARTED_PAUSE, PARTED_DOUBLINGS_MAX, FAILURES_MAX);
+        Self { target, calls, ticks: 0, searches, searches_at: now, failures, parted }
     }
 
     /// Announces this key from now on and, if it is a run's, looks it up.
@@ -168,7 +181,9 @@ impl Discovery {
             let lacks = |key: &Key| matches!(key, Key::Run(run) if up(run) < self.target);
             let few = connected == 0 || self.searches.keys().any(lacks);
             self.calls.climb(few, now);
-            steps.push(Step::Call);
+            if few {
+                steps.push(Step::Call);
+            }
             if connected > 0 {
                 walk = self.ticks % WALK_EVERY == WALK_EVERY - 1;
                 self.ticks = self.ticks.wrapping_add(1);
@@ -182,13 +197,13 @@ impl Discovery {
         // Who has waited longest is served first.
         due.sort_by_key(|(_, search)| search.ladder.next_at);
         for (key, search) in due.into_iter().take(SEARCHES_AT_ONCE) {
-            if connected > 0 {
-                search.steps(*key, now, &mut steps);
-            }
             let few = match key {
                 Key::Run(run) => up(run) < self.target,
                 Key::Catalogue => search.announced < FIRST_ANNOUNCEMENTS,
             };
+            if connected > 0 {
+                search.steps(*key, few, now, &mut steps);
+            }
             search.ladder.climb(few, now);
         }
         if walk {
@@ -234,12 +249,25 @@ impl Discovery {
     /// Which of these peers to dial: as many as are missing, none that failed a moment ago. The
     /// caller shuffles, so that not everybody dials the same.
     pub(super) fn candidates(&self, found: impl IntoIterator<Item = PeerId>, up: usize, now: Instant) -> Vec<PeerId> {
-        self.not_failed(found, self.target.saturating_sub(up), now)
+        self.callable(found, self.target.saturating_sub(up), up < LONELY, now)
     }
 
-    /// The first so many of these that did not fail a moment ago.
-    pub(super) fn not_failed(&self, peers: impl IntoIterator<Item = PeerId>, count: usize, now: Instant) -> Vec<PeerId> {
-        peers.into_iter().filter(|peer| self.failures.may(peer, now)).take(count).collect()
+    /// The first so many of these that did not fail a moment ago and, unless this node is lonely, did not
+    /// part from it.
+    pub(super) fn callable(
+        &self,
+        peers: impl IntoIterator<Item = PeerId>,
+        count: usize,
+        lonely: bool,
+        now: Instant,
+    ) -> Vec<PeerId> {
+        let may = |peer: &PeerId| self.failures.may(peer, now) && (lonely || self.parted.may(peer, now));
+        peers.into_iter().filter(may).take(count).collect()
+    }
+
+    /// The connection with a peer of a run has ended, whoever ended it.
+    pub(super) fn on_parted(&mut self, peer: PeerId, now: Instant) {
+        self.parted.on_vain(peer, now);
     }
 
     /// This peer could not be dialled.
@@ -392,5 +420,33 @@ mod tests {
         assert_eq!(discovery.candidates(found.clone(), 1, now + Duration::from_secs(256)), found[..3]);
         discovery.on_connected(&found[0]);
         assert_eq!(discovery.candidates(found.clone(), 1, now), found[..3]);
+    }
+
+    #[test]
+    fn who_has_enough_peers_announces_and_walks_and_no_more() {
+        let mut now = Instant::now();
+        let mut discovery = searching(now);
+        let mut steps = Vec::new();
+        for _ in 0..20 {
+            steps.extend(tick(&mut discovery, now, ENOUGH));
+            now = discovery.next_at();
+        }
+        assert!(steps.contains(&Step::Announce(KEY)) && steps.contains(&Step::Walk));
+        assert!(!steps.contains(&Step::Call) && !steps.contains(&Step::Look(KEY)));
+    }
+
+    #[test]
+    fn who_parted_is_called_later_and_later_unless_we_are_lonely() {
+        let now = Instant::now();
+        let mut discovery = Discovery::new(12, now);
+        let found: Vec<PeerId> = (0..3).map(|_| PeerId::random()).collect();
+        discovery.on_parted(found[0], now);
+        let soon = now + PARTED_PAUSE - Duration::from_millis(1);
+        assert_eq!(discovery.candidates(found.clone(), LONELY, soon), found[1..]);
+        assert_eq!(discovery.candidates(found.clone(), LONELY - 1, soon), found);
+        assert_eq!(discovery.candidates(found.clone(), LONELY, now + PARTED_PAUSE), found);
+        discovery.on_connected(&found[0]);
+        discovery.on_parted(found[0], now);
+        assert_eq!(discovery.candidates(found.clone(), LONELY, now + PARTED_PAUSE), found[1..], "once more");
     }
 }

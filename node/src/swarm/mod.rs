@@ -19,6 +19,7 @@
 //! | `ways` | who was found how |
 //! | `requests` | one question, one answer |
 //! | `peers`, `address` | who is there and where |
+//! | `parting` | which connections are let go |
 //! | `translate` | libp2p's events into ours |
 //!
 //! Invariants: each [`RequestTicket`] gets exactly one [`NetworkEvent::Response`]; a peer's
@@ -34,6 +35,7 @@ mod gate;
 mod members;
 mod muxer;
 mod near;
+mod parting;
 mod pauses;
 mod peers;
 mod reach;
@@ -437,7 +439,7 @@ impl Network {
         self.set_alarm();
     }
 
-    /// Calls these addresses, too, at the next tick and whenever no connection leads to them; `way` is
+    /// Calls these addresses, too, while peers are few and no connection leads to them; `way` is
     /// where they come from. Said before the first run is joined, it gives them a start before strangers
     /// are looked for. From now on two outgoing places are kept for `long_known` (the longest first), so
     /// that newcomers, however many, cannot be all that this node sees.

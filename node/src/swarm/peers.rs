@@ -10,14 +10,15 @@
 //! runs are this table's bounds.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 use shoal_protocol::id::{NodeId, RunId};
 
-use super::address::{Prefix, TransportKind, transport_of};
+use super::address::{Prefix, TransportKind, is_relayed, transport_of};
+use super::parting::Tie;
 use crate::identity::node_of;
 
 /// Longest agent name kept, in characters. It is a stranger's text.
@@ -76,6 +77,8 @@ struct Peer {
     node: NodeId,
     /// Never empty, but for the moment between two calls.
     links: Vec<Link>,
+    /// When the first of them was made.
+    since: Instant,
     listens: Vec<Multiaddr>,
     rtt: Option<Duration>,
     agent: String,
@@ -152,6 +155,7 @@ impl Peers {
         let entry = self.table.entry(peer).or_insert_with(|| Peer {
             node,
             links: Vec::new(),
+            since: Instant::now(),
             listens: Vec::new(),
             rtt: None,
             agent: String::new(),
@@ -223,6 +227,23 @@ impl Peers {
             entry.agent = agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS_MAX).collect();
             entry.listens = listens;
         }
+    }
+
+    /// The connections with peers that are up in some run, as far as this table knows them: nothing is held,
+    /// and all are in use.
+    pub(super) fn ties(&self) -> impl Iterator<Item = Tie> + '_ {
+        let up = self.table.iter().filter(|(_, peer)| !peer.up_in.is_empty());
+        up.map(|(id, peer)| Tie {
+            peer: *id,
+            since: peer.since,
+            quiet_since: None,
+            outgoing: peer.links.iter().any(|link| link.direction == Direction::Outbound),
+            // Whom nobody can call at an address of its own is reached through a relay or not at all.
+            dear: peer.links.iter().all(|link| link.relayed) || peer.listens.iter().all(is_relayed),
+            held: false,
+            prefix: peer.links.first().and_then(|link| Prefix::of(&link.address)),
+            runs: peer.up_in.iter().copied().collect(),
+        })
     }
 
     /// Everybody, sorted by name.

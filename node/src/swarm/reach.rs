@@ -28,6 +28,7 @@ use super::Network;
 use super::address::{Kept, TransportKind, ip_of, is_loopback, is_public, is_relayed, port_of, transport_of};
 use super::behaviour::BehaviourEvent;
 use super::config::NetworkConfig;
+use super::discovery::LONELY;
 use super::members::is_member;
 use super::near::Near;
 use super::relays::{Relays, WAYS_MAX};
@@ -48,7 +49,7 @@ const UPGRADED_MAX: usize = 64;
 /// Long-known peers of which two are kept connected.
 const LONG_KNOWN_MAX: usize = 64;
 /// Long-known peers that are kept connected.
-const LONG_KNOWN_WANTED: usize = 2;
+pub(super) const LONG_KNOWN_WANTED: usize = 2;
 
 /// How a node can be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -209,6 +210,16 @@ impl Place {
         self.foreign.contains(node)
     }
 
+    /// Whether this peer keeps a place for us, or is asked to.
+    pub(super) fn is_our_relay(&self, peer: &PeerId) -> bool {
+        self.relays.is_ours(peer)
+    }
+
+    /// Who is known long, the longest first.
+    pub(super) fn long_known(&self) -> &[NodeId] {
+        &self.long_known
+    }
+
     /// Whether this name is a member's.
     pub(super) fn is_member(&self, peer: &PeerId) -> bool {
         is_member(peer, self.bits)
@@ -271,6 +282,7 @@ impl Network {
         self.ask_relays(now);
         self.close_circuits(now);
         self.call_long_known(now);
+        self.let_go(now);
         self.meet(now);
     }
 
@@ -328,9 +340,11 @@ impl Network {
     fn call_long_known(&mut self, now: Instant) {
         let ids: Vec<PeerId> = self.place.long_known.iter().filter_map(peer_of).collect();
         let connected = ids.iter().filter(|peer| self.peers.is_connected(peer)).count();
+        // Each of them may have enough others, and then lets go of us again and again.
+        let lonely = self.member_count() < LONELY;
         let missing: Vec<_> = ids.into_iter().filter(|peer| !self.peers.is_connected(peer)).collect();
         let wanted = LONG_KNOWN_WANTED.saturating_sub(connected);
-        for peer in self.discovery.not_failed(missing, wanted, now) {
+        for peer in self.discovery.callable(missing, wanted, lonely, now) {
             let addresses = self.place_of(&peer);
             if !addresses.is_empty() {
                 self.place.ways.note_call(peer, Way::Remembered);

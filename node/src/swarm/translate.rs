@@ -131,7 +131,11 @@ impl Network {
                 }
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
-                for change in self.peers.on_closed(&peer_id, connection_id) {
+                let changes = self.peers.on_closed(&peer_id, connection_id);
+                if !changes.is_empty() {
+                    self.discovery.on_parted(peer_id, now);
+                }
+                for change in changes {
                     self.on_change(peer_id, Some(change), now);
                 }
             }
@@ -281,6 +285,9 @@ impl Network {
     fn on_identified(&mut self, peer: PeerId, info: identify::Info) {
         let listens = self.place.kept.useful(info.listen_addrs);
         let member = self.place.is_member(&peer);
+        if member {
+            self.swarm.behaviour_mut().requests.note_whereabouts(peer, listens.clone());
+        }
         let kad = &mut self.swarm.behaviour_mut().kad;
         if member && kad.protocol_names().iter().any(|ours| info.protocols.contains(ours)) {
             for address in &listens {

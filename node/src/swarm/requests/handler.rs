@@ -46,6 +46,8 @@ pub(crate) enum FromHandler {
     Asked { request: Vec<u8>, reply: oneshot::Sender<Vec<u8>> },
     /// The peer answered, or will not.
     Answered { ticket: RequestTicket, result: Result<Vec<u8>, RequestError> },
+    /// Whether anything is asked or answered on this connection, whenever that changes.
+    Busy(bool),
 }
 
 /// A request read from a stream that waits for its answer.
@@ -63,6 +65,8 @@ pub(crate) struct Handler {
     /// The node's places for inbound requests.
     places: Arc<Semaphore>,
     keep: bool,
+    /// What the behaviour was told last by [`FromHandler::Busy`].
+    told_busy: bool,
     waiting: VecDeque<Ask>,
     /// Streams that are being negotiated.
     opening: usize,
@@ -77,11 +81,16 @@ impl Handler {
             bounds,
             places,
             keep,
+            told_busy: false,
             waiting: VecDeque::new(),
             opening: 0,
             asking: FuturesUnordered::new(),
             serving: FuturesUnordered::new(),
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.asking.is_empty() || !self.serving.is_empty() || !self.waiting.is_empty() || self.opening > 0
     }
 
     fn on_inbound(&mut self, mut stream: Stream) {
@@ -150,8 +159,7 @@ impl ConnectionHandler for Handler {
     }
 
     fn connection_keep_alive(&self) -> bool {
-        let busy = !self.asking.is_empty() || !self.serving.is_empty();
-        self.keep || busy || !self.waiting.is_empty() || self.opening > 0
+        self.keep || self.is_busy()
     }
 
     fn on_behaviour_event(&mut self, event: ToHandler) {
@@ -192,6 +200,10 @@ impl ConnectionHandler for Handler {
             let protocol =
                 SubstreamProtocol::new(ReadyUpgrade::new(self.protocol.clone()), ask).with_timeout(self.bounds.serve_timeout);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
+        }
+        let busy = self.is_busy();
+        if std::mem::replace(&mut self.told_busy, busy) != busy {
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(FromHandler::Busy(busy)));
         }
         Poll::Pending
     }

@@ -5,8 +5,8 @@
 //! silent, it is not there, its connection breaks. Everything is bounded: requests of our own in
 //! all, work a connection, work in all, the length of each frame, and the time for each.
 //!
-//! It also decides which connections stay open: a connection to a peer of the run is kept though
-//! nothing uses it ([`Behaviour::keep`]).
+//! It also knows which connections are in use: one to a peer of the run is kept though nothing uses it
+//! ([`Behaviour::keep`]), until somebody else lets it go who asks since when ([`Behaviour::quiet_since`]).
 //!
 //! libp2p's own request-response reads an answer without knowing which request it belongs to, so it
 //! could not check each against its own bound before allocating; libp2p-stream keeps a channel for
@@ -14,6 +14,7 @@
 
 mod frame;
 mod handler;
+mod whereabouts;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -36,6 +37,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 pub use frame::REQUEST_BYTES_MAX;
 use handler::{Ask, FromHandler, Handler, ToHandler};
+use whereabouts::Whereabouts;
 
 use super::config::RequestBounds;
 
@@ -165,6 +167,11 @@ pub(super) struct Behaviour {
     alarm: Option<(Instant, Pin<Box<Sleep>>)>,
     connections: HashMap<PeerId, Vec<ConnectionId>>,
     kept: HashSet<PeerId>,
+    /// Connections on which something is asked or answered.
+    busy: HashSet<ConnectionId>,
+    /// When something was on a connected peer's way last: a connection, the end of an answer.
+    quiet_since: HashMap<PeerId, std::time::Instant>,
+    whereabouts: Whereabouts,
     /// Peers whose whereabouts were asked for.
     lost: HashSet<PeerId>,
     queue: VecDeque<ToSwarm<Event, ToHandler>>,
@@ -182,6 +189,9 @@ impl Behaviour {
             alarm: None,
             connections: HashMap::new(),
             kept: HashSet::new(),
+            busy: HashSet::new(),
+            quiet_since: HashMap::new(),
+            whereabouts: Whereabouts::default(),
             lost: HashSet::new(),
             queue: VecDeque::new(),
         }
@@ -233,6 +243,19 @@ impl Behaviour {
         }
     }
 
+    /// Where this peer says it is, for the next time that it is called.
+    pub(super) fn note_whereabouts(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        self.whereabouts.note(peer, addresses);
+    }
+
+    /// Since when nothing is asked or answered on any connection with this peer; `None` if something is, or
+    /// there is no connection.
+    pub(super) fn quiet_since(&self, peer: &PeerId) -> Option<std::time::Instant> {
+        let busy = self.connections.get(peer).into_iter().flatten().any(|connection| self.busy.contains(connection));
+        let asked = busy || self.open.values().any(|open| open.peer == *peer);
+        if asked { None } else { self.quiet_since.get(peer).copied() }
+    }
+
     fn give(&mut self, peer_id: PeerId, connection: ConnectionId, ask: Ask) -> Place {
         let handler = NotifyHandler::One(connection);
         self.queue.push_back(ToSwarm::NotifyHandler { peer_id, handler, event: ToHandler::Ask(ask) });
@@ -262,6 +285,7 @@ impl Behaviour {
 
     fn on_connected(&mut self, peer: PeerId, connection: ConnectionId) {
         self.connections.entry(peer).or_default().push(connection);
+        self.quiet_since.insert(peer, std::time::Instant::now());
         self.lost.remove(&peer);
         let waiting = |open: &Open| open.peer == peer && matches!(open.place, Place::Dialing(_));
         let mut tickets: Vec<_> = self.open.iter().filter(|(_, open)| waiting(open)).map(|(ticket, _)| *ticket).collect();
@@ -275,10 +299,12 @@ impl Behaviour {
     }
 
     fn on_closed(&mut self, peer: PeerId, connection: ConnectionId) {
+        self.busy.remove(&connection);
         if let Some(all) = self.connections.get_mut(&peer) {
             all.retain(|other| *other != connection);
             if all.is_empty() {
                 self.connections.remove(&peer);
+                self.quiet_since.remove(&peer);
             }
         }
         let error = RequestError::Closed { reason: "the connection closed".to_owned() };
@@ -289,6 +315,9 @@ impl Behaviour {
         // Somebody else's dial is under way; its end will be ours.
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
+        }
+        if matches!(error, DialError::Transport(_) | DialError::WrongPeerId { .. }) {
+            self.whereabouts.forget(&peer);
         }
         let asked = self.open.values().any(|open| open.peer == peer && matches!(open.place, Place::Dialing(_)));
         if asked && matches!(error, DialError::NoAddresses) && self.lost.insert(peer) {
@@ -338,6 +367,16 @@ impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = Handler;
     type ToSwarm = Event;
 
+    fn handle_pending_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: Option<PeerId>,
+        _: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        Ok(peer.map_or_else(Vec::new, |peer| self.whereabouts.of(&peer)))
+    }
+
     fn handle_established_inbound_connection(
         &mut self,
         _: ConnectionId,
@@ -372,13 +411,18 @@ impl NetworkBehaviour for Behaviour {
         }
     }
 
-    fn on_connection_handler_event(&mut self, peer: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+    fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
         match event {
             FromHandler::Asked { request, reply } => {
                 let event = Event::Request { peer, request, reply: ReplyHandle(reply) };
                 self.queue.push_back(ToSwarm::GenerateEvent(event));
             }
             FromHandler::Answered { ticket, result } => self.finish(ticket, result),
+            FromHandler::Busy(true) => drop(self.busy.insert(connection)),
+            FromHandler::Busy(false) => {
+                self.busy.remove(&connection);
+                self.quiet_since.insert(peer, std::time::Instant::now());
+            }
         }
     }
 
