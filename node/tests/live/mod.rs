@@ -114,6 +114,7 @@ impl Node {
     }
 
     /// Its peers, by their names.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub fn peers(&self) -> Vec<Value> {
         json(&shoal(&["peers", "--json", "--data-dir", &self.dir]))
             .and_then(|peers| peers.as_array().cloned())
@@ -145,6 +146,7 @@ impl Node {
     }
 
     /// SIGKILL: nothing is saved, nobody is told.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.kill().expect("a child of ours");
@@ -171,6 +173,7 @@ pub fn round(status: &Value) -> u64 {
 }
 
 /// The accuracy, if it has looked.
+#[allow(dead_code, reason = "not every test file needs it")]
 pub fn accuracy(status: &Value) -> Option<f64> {
     status["accuracy"].as_f64()
 }
