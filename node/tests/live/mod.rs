@@ -139,6 +139,7 @@ impl Node {
     }
 
     /// Where it can be called: its first address and its peer id.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub fn address(&mut self) -> String {
         let status = self.until("listening", |status| status["listen"][0].is_string());
         let id = json(&shoal(&["id", "--json", "--data-dir", &self.dir])).expect("it has an identity");

@@ -13,7 +13,8 @@ use super::{DOCUMENT_PATH, STYLE_PATH};
 /// What is to be done first, in the order of a first visit.
 const BEGIN: &str = "TOKEN=$(cat DIR/api.token) ADDRESS=$(cat DIR/api.addr)
 curl \"http://$ADDRESS/v1/models\" -H \"Authorization: Bearer $TOKEN\"
-curl \"http://$ADDRESS/v1/completions\" -H \"Authorization: Bearer $TOKEN\" --json '{\"prompt\": \"To be\", \"max_tokens\": 50}'";
+curl \"http://$ADDRESS/v1/completions\" -H \"Authorization: Bearer $TOKEN\" \\
+  --json '{\"prompt\": \"To be\", \"max_tokens\": 50}'";
 
 /// One method of one path.
 struct Operation<'a> {
@@ -131,6 +132,13 @@ fn add_rows(schema: &Value, schemas: &Value, rows: &mut String) {
     }
 }
 
+/// What is said of a field; of one that may be left out it stands beside the structure it refers to.
+fn description(field: &Value) -> &Value {
+    let choices = field["oneOf"].as_array().into_iter().flatten();
+    let said = |part: &&Value| part["description"].is_string();
+    &[field].into_iter().chain(choices).find(said).unwrap_or(field)["description"]
+}
+
 /// What kind of value it is, in words and links. The document is ours: its depth is that of our types.
 fn kind_of(schema: &Value) -> String {
     if let Some(name) = referred(schema) {
@@ -233,13 +241,13 @@ mod tests {
     #[test]
     fn what_is_flattened_is_shown_as_it_is_sent() {
         let schemas = json!({
-            "Wish": {"type": "object", "properties": {"seed": {"type": "integer", "description": "of `x`"}}},
+            "Wish": {"type": "object", "properties": {"seed": {"oneOf": [{"type": "null"}, {"type": "integer", "description": "of `x`"}]}}},
             "Request": {"allOf": [{"$ref": "#/components/schemas/Wish"},
                 {"type": "object", "required": ["prompt"], "properties": {"prompt": {"type": "string"}}}]},
         });
         let html = structure("Request", &schemas["Request"], &schemas);
         assert!(
-            html.contains("<tr><th>seed<td>integer <i>optional</i><td>of <code>x</code><tr><th>prompt<td>string<td>"),
+            html.contains("<tr><th>seed<td>null or integer <i>optional</i><td>of <code>x</code><tr><th>prompt<td>string<td>"),
             "{html}"
         );
     }
