@@ -29,7 +29,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::answers::Answers;
-pub(crate) use self::answers::flatten;
 pub use self::answers::{
     CHAT_PATH, COMPLETIONS_PATH, Failure, FailureBody, Fault, MODEL_PATH, MODELS_PATH, Model, ModelList, PREDICT_PATH,
     PredictRequest, PredictedExample, Predictions, WEIGHTS_PATH,

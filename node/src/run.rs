@@ -105,12 +105,12 @@ async fn run_node(config: &Config, order: RunOrder) -> Result<(), CliError> {
     let (network, node, name) = (config.network().as_str().to_owned(), node.to_string(), name.to_owned());
     let status = NodeStatus { network, node, name, state, ..NodeStatus::default() };
     let (roster, news) = watch::channel(Roster { node: status, hub: Some(handle.clone()), ..Roster::default() });
-    for file in config.assets() {
-        crate::assets::keep(config.data_dir(), file).map_err(CliError::operation)?;
-    }
     let mut runs = Runs::new(config.clone(), identity, handle.clone(), stopped.clone(), roster);
     let relay = order.relay;
     if !relay {
+        for file in config.assets() {
+            crate::assets::keep(config.data_dir(), file).map_err(CliError::operation)?;
+        }
         begin(config, &mut runs, order).await?;
     }
 

@@ -47,7 +47,10 @@ impl Delimited {
     }
 
     /// Of a file that begins so and goes on so.
-    fn new(path: &Path, begin: Vec<u8>, rest: Box<dyn Read>) -> Result<Self, DataError> {
+    ///
+    /// # Errors
+    /// [`DataError::File`], which calls it `path`.
+    pub(super) fn new(path: &Path, begin: Vec<u8>, rest: Box<dyn Read>) -> Result<Self, DataError> {
         let begin = begin.strip_prefix(MARK).map_or_else(|| begin.clone(), <[u8]>::to_vec);
         let delimiter = delimiter(&begin);
         let budget = Rc::new(Cell::new(ROW_BYTES_MAX));

@@ -90,7 +90,7 @@ impl Dataset {
         }
         let (mut tokens, mut speakers) = (Vec::new(), Vec::new());
         for passage in passages {
-            tokens.extend(passage.text.chars().map(|character| vocabulary.token(character)));
+            tokens.extend(vocabulary.encode(passage.text));
             speakers.resize(tokens.len(), passage.speaker);
         }
         let windows = tokens.len().saturating_sub(1) / context;

@@ -79,6 +79,18 @@ mod tests {
 
     use super::*;
 
+    /// A tokenizer's pieces, not its characters one by one: more of the play in fewer tokens.
+    #[test]
+    fn pieces_are_found_in_the_play_too() {
+        let tokenizer = crate::Tokenizer::parse(crate::data::tests::TOKENIZER.as_bytes(), 9).expect("a tokenizer");
+        let vocabulary = Vocabulary::pieces(tokenizer);
+        let passages = [Passage { speaker: 0, text: "abcab cc" }, Passage { speaker: 1, text: "abc" }];
+        let data = Dataset::text(&passages, &vocabulary, 4).expect("a data set");
+        assert_eq!((data.len(), data.input(0)), (1, Some(vec![6.0, 5.0, 7.0, 4.0])));
+        let split = split(&vocabulary, 8).expect("the play");
+        assert!(split.train.len() + split.test.len() < LENGTH / 8, "characters one by one would be as many");
+    }
+
     #[test]
     fn the_file_holds_what_it_should() {
         let play = load().expect("the embedded text");

@@ -10,6 +10,8 @@
 //!                       the task's Legend: names of classes, scales of columns ^
 //! ```
 
+pub mod asked;
+mod cells;
 mod check;
 mod csv;
 mod dataset;
@@ -40,6 +42,7 @@ mod text;
 mod tokenizer;
 mod vocabulary;
 
+pub use cells::Missing;
 pub use check::check;
 pub(crate) use dataset::Batch;
 pub use dataset::Dataset;

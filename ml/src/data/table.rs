@@ -1,13 +1,13 @@
 //! From the cells of a table to examples, whatever file the table is in.
 //!
 //! The task's `columns` say which columns count and what becomes of a cell: a number, scaled, or one number
-//! for each word. Without them every column but the label's must be a number and stays as it is. Other
-//! columns are not looked at. A cell that is missing (empty, `?`, `NA`, `NaN`, `null`, `None`) is refused,
-//! unless `missing=mean` says to read it as the mean, or as none of the words.
+//! for each word ([`super::cells`]). Without them every column but the label's must be a number and stays as
+//! it is. Other columns are not looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::cells::{self, Cutout, Missing, Wrong, is_missing, number, shown};
 use super::examples::Examples;
 use super::held_out;
 use super::legend::{Column, ColumnKind, Labels, Legend, NAME_MAX, WORDS_MAX, listed};
@@ -24,8 +24,6 @@ const LABEL: &str = "label";
 /// Most columns of a file (a guess), and most classes and owners that are told apart.
 pub(super) const COLUMNS_MAX: usize = 1 << 16;
 const NAMES_MAX: usize = 1 << 16;
-/// What stands for nothing, in small letters.
-const MISSING: [&str; 8] = ["", "?", "na", "n/a", "nan", "null", "none", "<na>"];
 
 /// One row as text.
 #[derive(Debug, Default)]
@@ -53,21 +51,14 @@ struct Plan<'a> {
     place: &'a Place,
     label: usize,
     natural: Option<usize>,
-    /// Place in the row and what becomes of it.
-    columns: Vec<(usize, Column)>,
+    inputs: Cutout,
 }
 
 impl<'a> Plan<'a> {
     /// Of these columns; none stands for all that are left, taken as they are.
     fn new(place: &'a Place, names: &[String], columns: &[Column]) -> Result<Self, DataError> {
-        let find = |name: &str, what: &str| {
-            let found = names.iter().position(|known| known == name);
-            found.ok_or_else(|| {
-                let shown: Vec<&str> = names.iter().take(12).map(String::as_str).collect();
-                let more = if names.len() > shown.len() { ", ..." } else { "" };
-                DataError::file(&place.path, &format!("no column {name:?}{what}; there are {}{more}", shown.join(", ")))
-            })
-        };
+        let refused = |reason: String| DataError::file(&place.path, &reason);
+        let find = |name: &str, what: &str| cells::find(names, name, what).map_err(refused);
         let settings = &place.settings;
         let said = settings.label.as_deref();
         let label = find(said.unwrap_or(LABEL), if said.is_none() { " to predict (`?label=COLUMN` names another)" } else { "" })?;
@@ -75,55 +66,21 @@ impl<'a> Plan<'a> {
         for skipped in &settings.skip {
             find(skipped, " to skip")?;
         }
+        let missing = if settings.missing_is_mean { Missing::Mean } else { Missing::Refused("`?missing=mean`") };
         let free = |i: usize| i != label && Some(i) != natural && !settings.skip.contains(&names[i]);
-        let columns = if columns.is_empty() {
+        let inputs = if columns.is_empty() {
             let plain = |i: usize| Column { name: names[i].clone(), kind: ColumnKind::Number { mean: 0.0, scale: 1.0 } };
-            (0..names.len()).filter(|&i| free(i)).map(|i| (i, plain(i))).collect()
+            Cutout::new(missing, (0..names.len()).filter(|&i| free(i)).map(|i| (i, plain(i))).collect())
         } else {
-            let place = |column: &Column| Ok((find(&column.name, ", which the task asks for")?, column.clone()));
-            columns.iter().map(place).collect::<Result<_, DataError>>()?
+            Cutout::find(missing, names, columns).map_err(refused)?
         };
-        Ok(Self { place, label, natural, columns })
+        Ok(Self { place, label, natural, inputs })
     }
 
-    fn width(&self) -> usize {
-        self.columns.iter().map(|(_, column)| column.width()).sum()
-    }
-
-    /// Adds a row's numbers; what is wrong with which cell otherwise.
+    /// Adds a row's numbers.
     fn append(&self, row: &Row, inputs: &mut Vec<f32>) -> Result<(), DataError> {
-        for (i, column) in &self.columns {
-            let cell = row.cells[*i].trim();
-            self.cell(cell, &column.kind, inputs).map_err(|reason| at(&self.place.path, row.number, &column.name, &reason))?;
-        }
-        Ok(())
-    }
-
-    fn cell(&self, cell: &str, kind: &ColumnKind, inputs: &mut Vec<f32>) -> Result<(), String> {
-        let filled = if missing(cell) {
-            if !self.place.settings.missing_is_mean {
-                return Err("the value is missing (`?missing=mean` reads it as the mean)".to_owned());
-            }
-            true
-        } else {
-            false
-        };
-        match kind {
-            ColumnKind::Number { .. } if filled => inputs.push(0.0),
-            ColumnKind::Number { mean, scale } => {
-                let number = number(cell).map(|number| ((number - mean) / scale) as f32).filter(|number| number.is_finite());
-                inputs.push(number.ok_or_else(|| format!("{:?} is not a finite number", shown(cell)))?);
-            }
-            ColumnKind::Category { values } => {
-                if !filled && !values.iter().any(|value| value == cell) {
-                    let few: Vec<&str> = values.iter().take(8).map(String::as_str).collect();
-                    let more = if values.len() > few.len() { ", ..." } else { "" };
-                    return Err(format!("{:?} is not one of the task's words ({}{more})", shown(cell), few.join(", ")));
-                }
-                inputs.extend(values.iter().map(|value| f32::from(u8::from(!filled && value == cell))));
-            }
-        }
-        Ok(())
+        let appended = self.inputs.append(&row.cells, inputs);
+        appended.map_err(|Wrong { column, reason }| at(&self.place.path, row.number, &column, &reason))
     }
 }
 
@@ -134,8 +91,9 @@ impl<'a> Plan<'a> {
 pub(super) fn load(place: &Place, cells: &mut dyn Cells, task: &Task) -> Result<Split, DataError> {
     let plan = Plan::new(place, cells.names(), task.legend().columns())?;
     let wanted: usize = task.inputs().iter().product();
-    if plan.width() != wanted {
-        let reason = format!("{} columns of numbers beside the label, but the task takes {:?}", plan.width(), task.inputs());
+    if plan.inputs.width() != wanted {
+        let reason =
+            format!("{} columns of numbers beside the label, but the task takes {:?}", plan.inputs.width(), task.inputs());
         return Err(DataError::file(&place.path, &reason));
     }
     let labels = Labels::new(task.legend(), task.classes());
@@ -177,12 +135,12 @@ struct Found {
 /// [`DataError`] with file, row and column: of a column with too many words, say.
 pub(super) fn schema(place: &Place, cells: &mut dyn Cells) -> Result<Schema, DataError> {
     let plan = Plan::new(place, cells.names(), &[])?;
-    let mut found: Vec<Found> = plan.columns.iter().map(|_| Found::default()).collect();
+    let mut found: Vec<Found> = plan.inputs.columns().iter().map(|_| Found::default()).collect();
     let (mut row, mut labels, mut examples) = (Row::default(), BTreeSet::new(), 0);
     while cells.next(&mut row)? {
         let label = row.cells[plan.label].trim();
         let refused = |reason: &str| at(&place.path, row.number, &cells.names()[plan.label], reason);
-        if missing(label) {
+        if is_missing(label) {
             return Err(refused("the label is missing"));
         }
         if label.chars().nth(NAME_MAX).is_some() || (labels.len() >= NAMES_MAX && !labels.contains(label)) {
@@ -193,7 +151,7 @@ pub(super) fn schema(place: &Place, cells: &mut dyn Cells) -> Result<Schema, Dat
         if !labels.contains(label) {
             labels.insert(label.to_owned());
         }
-        for ((i, column), found) in plan.columns.iter().zip(&mut found) {
+        for ((i, column), found) in plan.inputs.columns().iter().zip(&mut found) {
             look(row.cells[*i].trim(), found).map_err(|reason| at(&place.path, row.number, &column.name, &reason))?;
         }
         examples += 1;
@@ -205,7 +163,7 @@ pub(super) fn schema(place: &Place, cells: &mut dyn Cells) -> Result<Schema, Dat
         let values = || ColumnKind::Category { values: found.words.into_iter().collect() };
         Column { name: column.name.clone(), kind: if found.is_text { values() } else { found.moments.kind() } }
     };
-    let columns: Vec<Column> = plan.columns.iter().zip(found).map(column).collect();
+    let columns: Vec<Column> = plan.inputs.columns().iter().zip(found).map(column).collect();
     let shape = vec![columns.iter().map(Column::width).sum()];
     let classes = labels.len();
     Ok(Schema::Labelled { shape, classes, examples, legend: Legend::new(listed(labels.into_iter().collect()), columns) })
@@ -214,7 +172,7 @@ pub(super) fn schema(place: &Place, cells: &mut dyn Cells) -> Result<Schema, Dat
 /// Takes note of a cell. A column is of words if one of its cells is no number; its numbers are words then
 /// too, so both are noted until it is clear.
 fn look(cell: &str, found: &mut Found) -> Result<(), String> {
-    if missing(cell) {
+    if is_missing(cell) {
         return Ok(());
     }
     match number(cell) {
@@ -233,20 +191,6 @@ fn look(cell: &str, found: &mut Found) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// A finite number.
-fn number(cell: &str) -> Option<f64> {
-    cell.parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-/// Whether a cell stands for nothing.
-fn missing(cell: &str) -> bool {
-    cell.len() <= 4 && MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
-}
-
-fn shown(cell: &str) -> String {
-    cell.chars().take(20).collect()
 }
 
 /// A cell, and what is wrong with it.

@@ -4,25 +4,20 @@
 //! values that the digits and Hamlet were measured with, to begin from. What is written is parsed again
 //! before it is kept. Nothing that exists is replaced.
 
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+mod given;
+mod text;
 
-use shoal_ml::export::CONFIG_FILE;
-use shoal_ml::{AssetError, Assets, DataError, Digest, Legend, Schema, Source, TaskSpec, Tokenizer};
+use std::path::PathBuf;
+
+use shoal_ml::{DataError, Source, TaskSpec};
 use shoal_protocol::spec::RunSpec;
 
 use super::CliError;
-use super::print::{self, grouped, line, plain, word};
+use super::print::{self, grouped, line, word};
 use crate::atomic;
 use crate::config::DataSource;
 
-/// Characters that a language model sees at once.
-const CONTEXT: usize = 64;
-/// Longest `config.json` and `tokenizer.json`, bytes.
-const CONFIG_BYTES_MAX: u64 = 1 << 20;
-const TOKENIZER_BYTES_MAX: u64 = 64 << 20;
-/// Most tokens of a tokenizer: a task has no more classes.
-const TOKENS_MAX: usize = 1 << 20;
+use given::{Given, take_up};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct NewArgs {
@@ -32,12 +27,16 @@ pub(super) struct NewArgs {
     /// The data to train on: digits, hamlet, a file or a folder, or FORMAT:PATH
     #[arg(long, value_name = "SOURCE")]
     data: String,
-    /// The model [default: mlp for labelled examples, gpt for a text]
+    /// The model [default: mlp for labelled examples, gpt for a text, or that of --from]
     #[arg(long, value_name = "KIND")]
     model: Option<Model>,
-    /// Weights to start from: a safetensors file; what `shoal export` wrote brings its model along
-    #[arg(long, value_name = "FILE")]
+    /// Weights to start from, or with --model lora to correct: a safetensors file, or the folder that
+    /// `shoal export` wrote, which brings its model along
+    #[arg(long, value_name = "FILE|FOLDER", required_if_eq("model", "lora"))]
     from: Option<PathBuf>,
+    /// Of --model lora: columns of each thin matrix, 1 to 1024 [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    rank: Option<u16>,
     /// A tokenizer.json to read the text in pieces of words instead of characters
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -61,6 +60,8 @@ enum Model {
     Cnn,
     /// A transformer, for text
     Gpt,
+    /// Corrections of low rank to given weights (--from), which stay as they are
+    Lora,
 }
 
 /// Why no spec was written.
@@ -78,8 +79,17 @@ enum NewError {
         help("leave --model out: `mlp` is for labelled examples, `cnn` for images and series, `gpt` for text")
     )]
     Model { model: &'static str, data: &'static str },
+    #[error("weights can be corrected only with their config.json beside them, which says what their model is")]
+    #[diagnostic(code(shoal::new::correct), help("name a folder that `shoal export` wrote with --from"))]
+    Correct,
+    #[error("--rank is of corrections alone")]
+    #[diagnostic(code(shoal::new::rank), help("leave --rank out, or say --model lora"))]
+    Rank,
     #[error("{0}")]
-    #[diagnostic(code(shoal::new::asset), help("--from names a safetensors file, --tokenizer a tokenizer.json"))]
+    #[diagnostic(
+        code(shoal::new::asset),
+        help("--from names a safetensors file or an exported folder, --tokenizer a tokenizer.json")
+    )]
     Asset(String),
     #[error("the model beside the weights: {0}")]
     #[diagnostic(code(shoal::new::config), help("`shoal export` writes a config.json that can be read"))]
@@ -101,8 +111,11 @@ struct Made {
 pub(super) fn command(args: &NewArgs) -> Result<(), CliError> {
     let source: Source = args.data.parse().map_err(|error| CliError::usage(NewError::Source(error)))?;
     let schema = source.schema().map_err(|error| CliError::operation(NewError::Data(error.to_string())))?;
-    let (wishes, assets) = wishes(args).map_err(CliError::usage)?;
-    let text = text(&args.name, args.seed, &source, &schema, &wishes).map_err(CliError::usage)?;
+    if args.rank.is_some() && args.model != Some(Model::Lora) {
+        return Err(CliError::usage(NewError::Rank));
+    }
+    let Given { wishes, assets, files } = take_up(args).map_err(CliError::usage)?;
+    let text = text::text(&args.name, args.seed, &source, &schema, &wishes).map_err(CliError::usage)?;
     let refused = |reason: String| CliError::usage(NewError::Spec(reason));
     let spec = RunSpec::parse(&text).map_err(|error| refused(super::error::one_sentence(&error.to_string())))?;
     // Weights that do not fit are found here and not on everybody's node.
@@ -118,8 +131,7 @@ pub(super) fn command(args: &NewArgs) -> Result<(), CliError> {
     if args.json {
         return Ok(print::json(&made)?);
     }
-    let files: String =
-        args.from.iter().chain(&args.tokenizer).map(|file| format!(" --asset {}", word(&file.display().to_string()))).collect();
+    let files: String = files.iter().map(|file| format!(" --asset {}", word(&file.display().to_string()))).collect();
     let (file, source) = (word(&made.file), word(&source.to_string()));
     let next = format!("{} run --run {file} --data {source}{files}", print::program());
     let rows =
@@ -127,181 +139,12 @@ pub(super) fn command(args: &NewArgs) -> Result<(), CliError> {
     Ok(line(&print::named(&rows))?)
 }
 
-/// The files that were named, and what they ask of the spec.
-fn wishes(args: &NewArgs) -> Result<(Wishes, Assets), NewError> {
-    let mut assets = Assets::new();
-    let refused = |error: AssetError| NewError::Asset(error.to_string());
-    let init = args.from.as_ref().map(|path| assets.add(path).map_err(refused)).transpose()?;
-    let tokenizer = match &args.tokenizer {
-        None => None,
-        Some(path) => {
-            let digest = assets.add(path).map_err(refused)?;
-            let bytes = assets.read(&digest, TOKENIZER_BYTES_MAX).map_err(refused)?;
-            Some((digest, tokens(path, &bytes)?))
-        }
-    };
-    let base = args.from.as_deref().map_or(Ok(None), config_beside)?;
-    Ok((Wishes { model: args.model, base, init, tokenizer }, assets))
-}
-
-/// How many tokens a tokenizer has.
-fn tokens(path: &Path, bytes: &[u8]) -> Result<usize, NewError> {
-    let refused = |error| NewError::Asset(format!("{}: {error}", path.display()));
-    let tokenizer = Tokenizer::parse(bytes, TOKENS_MAX).map_err(refused)?;
-    Ok(tokenizer.largest() as usize + 1)
-}
-
-/// What a spec is made of beside the data's own shape.
-#[derive(Debug, Default)]
-struct Wishes {
-    model: Option<Model>,
-    /// Keys of a model that somebody exported, to be trained on.
-    base: Option<toml::Table>,
-    /// The weights to start from.
-    init: Option<Digest>,
-    /// A tokenizer's file and the number of its tokens.
-    tokenizer: Option<(Digest, usize)>,
-}
-
-/// The spec's text.
-fn text(name: &str, seed: u64, source: &Source, schema: &Schema, wishes: &Wishes) -> Result<String, NewError> {
-    let (about, mut task) = match (schema, wishes.model) {
-        (Schema::Labelled { shape, classes, examples, legend }, None | Some(Model::Mlp | Model::Cnn)) => {
-            let model = if wishes.model == Some(Model::Cnn) { cnn(shape)? } else { mlp(shape) };
-            (
-                format!("{examples} examples of the shape {shape:?} in {classes} classes"),
-                classify(shape, *classes, legend, &model),
-            )
-        }
-        (Schema::Text { characters, length }, None | Some(Model::Gpt)) => (
-            format!("a text of {length} characters, {} of them different", characters.chars().count()),
-            language(characters, wishes.tokenizer.as_ref()),
-        ),
-        (Schema::Labelled { .. }, Some(Model::Gpt)) => return Err(NewError::Model { model: "gpt", data: "labelled examples" }),
-        (Schema::Text { .. }, Some(Model::Mlp)) => return Err(NewError::Model { model: "mlp", data: "text" }),
-        (Schema::Text { .. }, Some(Model::Cnn)) => return Err(NewError::Model { model: "cnn", data: "text" }),
-    };
-    if let Some(base) = &wishes.base {
-        task = exported(&task, base)?;
-    }
-    if let Some(init) = &wishes.init {
-        task.push_str(&format!("init = \"{init}\"   # the weights to start from, by their BLAKE3 hash\n"));
-    }
-    // A path may hold anything; in a comment it must stay on its line.
-    let source = plain(&source.to_string());
-    Ok(format!(
-        "# A run spec: what every node of a run must share. Its hash is the run's id, so nodes train
-# together exactly if they say the same here. Comments, order and spacing do not count.
-# Made from {source}: {about}. Others bring data of their own that looks the same.
-version = 1
-name = {}
-seed = {seed}            # of the initial weights
-
-[round]
-steps = 10          # local steps in a round
-period_ms = 5000    # nominal length of a round
-peers = 8           # peers heard in a round
-
-{task}",
-        toml::Value::from(name),
-    ))
-}
-
-fn mlp(shape: &[usize]) -> String {
-    // Enough for handwriting; the demo's 64 serve 64 inputs.
-    let hidden = shape.iter().product::<usize>().clamp(16, 256).next_power_of_two();
-    format!("model = {{ kind = \"mlp\", hidden = [{hidden}] }}\noptimizer = {{ kind = \"sgd\", rate = 0.1 }}\n")
-}
-
-/// For images and series; measured on MNIST and on BasicMotions (docs/MODELS.md).
-fn cnn(shape: &[usize]) -> Result<String, NewError> {
-    if shape.len() < 2 {
-        return Err(NewError::Model { model: "cnn", data: "rows of numbers, which have no neighbours" });
-    }
-    let optimizer = "optimizer = { kind = \"sgd\", rate = 0.05, momentum = 0.9, clip = 1.0 }";
-    Ok(format!("model = {{ kind = \"cnn\", channels = [16, 32], kernel = 3, hidden = [64] }}\n{optimizer}\n"))
-}
-
-fn classify(shape: &[usize], classes: usize, legend: &Legend, model: &str) -> String {
-    format!(
-        "[task]
-kind = \"classify\"
-inputs = {shape:?}     # the shape of one example
-classes = {classes}
-{}batch = 32          # examples in a step
-{model}",
-        legend.to_toml()
-    )
-}
-
-fn language(characters: &str, tokenizer: Option<&(Digest, usize)>) -> String {
-    let tokens = match tokenizer {
-        None => format!("vocabulary = {}", toml::Value::from(characters)),
-        Some((digest, size)) => format!("tokenizer = \"{digest}\"   # the file's BLAKE3 hash\ntokens = {size}"),
-    };
-    format!(
-        "[codec]
-density = [[0, 100]]   # of a delta's thousand values 100 travel
-step_ahead = 1.0       # train from where the last delta will have led
-
-[slice]
-start = 32          # one part in 32 of the weights travels with a delta
-finest = 32
-
-[task]
-kind = \"language\"
-context = {CONTEXT}        # tokens that the model sees at once
-{tokens}
-batch = 16          # examples in a step
-model = {{ kind = \"gpt\", layers = 2, width = 32, heads = 4, hidden = 166 }}
-optimizer = {{ kind = \"adamw\", rate = 0.003, beta2 = 0.99 }}
-"
-    )
-}
-
-/// The task's text with the keys of an exported model laid over it: its weights fit no other.
-fn exported(text: &str, base: &toml::Table) -> Result<String, NewError> {
-    let refused = |error: &dyn core::fmt::Display| NewError::Config(error.to_string());
-    let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| refused(&error.message()))?;
-    if let Some(toml::Value::Table(task)) = table.get_mut("task") {
-        if base.contains_key("tokenizer") {
-            task.remove("vocabulary");
-        }
-        task.extend(base.clone());
-    }
-    // The task comes last, so that a line can be added to it.
-    let task = table.remove("task").unwrap_or(toml::Value::Table(toml::Table::new()));
-    let inline = |table: &toml::Table| {
-        let bare = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        let named = |key: &str| if bare(key) { key.to_owned() } else { toml::Value::from(key).to_string() };
-        table.iter().map(|(key, value)| format!("{} = {value}\n", named(key))).collect::<String>()
-    };
-    let head: String =
-        table.iter().filter_map(|(key, value)| Some(format!("[{key}]\n{}\n", inline(value.as_table()?)))).collect();
-    Ok(format!("{head}[task]\n{}", task.as_table().map(inline).unwrap_or_default()))
-}
-
-/// The `config.json` beside exported weights, if there is one: what their model is.
-fn config_beside(weights: &Path) -> Result<Option<toml::Table>, NewError> {
-    let path = weights.with_file_name(CONFIG_FILE);
-    let refused = |error: &dyn core::fmt::Display| NewError::Config(format!("{}: {error}", path.display()));
-    let file = match std::fs::File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(refused(&error)),
-    };
-    let mut text = String::new();
-    file.take(CONFIG_BYTES_MAX).read_to_string(&mut text).map_err(|error| refused(&error))?;
-    let config: serde_json::Value = serde_json::from_str(&text).map_err(|error| refused(&error))?;
-    // Other programs call their files like this, too.
-    let Some(task) = config.get("task") else { return Ok(None) };
-    toml::Table::try_from(task).map(Some).map_err(|error| refused(&error))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::text::{Wishes, text};
     use super::*;
-    use shoal_ml::Task;
+    use shoal_ml::export::{CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE};
+    use shoal_ml::{Assets, Legend, Schema, Task};
 
     fn made(source: &Source, model: Option<Model>) -> Result<(RunSpec, Task), NewError> {
         let wishes = Wishes { model, ..Wishes::default() };
@@ -357,6 +200,7 @@ mod tests {
             data: "digits".to_owned(),
             model: None,
             from: Some(path.clone()),
+            rank: None,
             tokenizer: None,
             seed: 1,
             out: Some(out.clone()),
@@ -373,5 +217,83 @@ mod tests {
         std::fs::remove_file(folder.path().join(CONFIG_FILE)).unwrap();
         let other = NewArgs { out: Some(folder.path().join("other.toml")), ..args };
         assert!(command(&other).is_err() && !folder.path().join("other.toml").exists());
+    }
+
+    /// A play of one's own, a transformer for it, and the folder that it was exported to.
+    fn exported_play(folder: &std::path::Path, more: &str) -> (String, Task, Vec<f32>, PathBuf) {
+        let play = folder.join("play.txt");
+        std::fs::write(&play, "a bad cafe fed a dead bee a fad; ".repeat(40)).unwrap();
+        let text = format!(
+            "kind = 'language'\ncontext = 8\n{more}\nbatch = 4\nmodel = {{ kind = 'gpt', layers = 1, width = 8, heads = 2 }}\n\
+             optimizer = {{ kind = 'sgd', rate = 0.1 }}"
+        );
+        let table: toml::Table = text.parse().unwrap();
+        let mut assets = Assets::new();
+        if folder.join(TOKENIZER_FILE).exists() {
+            assets.add(folder.join(TOKENIZER_FILE)).unwrap();
+        }
+        let task = TaskSpec::parse(&table).unwrap().equip(&assets).unwrap();
+        let (weights, to) = (task.init(9), folder.join("base"));
+        shoal_ml::export::export(&to, &table, &task, &assets, &weights, &Default::default()).unwrap();
+        (play.display().to_string(), task, weights, to)
+    }
+
+    fn args(data: String, from: PathBuf, out: PathBuf) -> NewArgs {
+        let (model, name) = (Some(Model::Lora), "mine".to_owned());
+        NewArgs { name, data, model, from: Some(from), rank: Some(2), tokenizer: None, seed: 1, out: Some(out), json: true }
+    }
+
+    #[test]
+    fn given_weights_may_be_corrected_and_merged() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, base, weights, from) = exported_play(folder.path(), "vocabulary = ' abcdef;'");
+        // The folder and the file in it are the same.
+        for (i, from) in [from.clone(), from.join(WEIGHTS_FILE)].into_iter().enumerate() {
+            let out = folder.path().join(format!("{i}.toml"));
+            command(&args(data.clone(), from.clone(), out.clone())).unwrap();
+            let spec = RunSpec::parse(&std::fs::read_to_string(out).unwrap()).unwrap();
+            let Given { assets, files, .. } = take_up(&args(data.clone(), from, PathBuf::new())).unwrap();
+            assert_eq!(files.len(), 1);
+            let task = TaskSpec::parse(spec.task()).unwrap().equip(&assets).unwrap();
+            assert!(task.layout().tensors().iter().all(|tensor| tensor.name().contains(".lora_")));
+            // At first the model is its base; its export is the base's own kind of folder.
+            let (merged, whole) = task.merged(&task.init(1)).unwrap();
+            assert_eq!((merged.layout(), &whole), (base.layout(), &weights));
+            assert!(!spec.task().contains_key("init"));
+        }
+    }
+
+    #[test]
+    fn an_exported_tokenizer_comes_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let pieces = r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+            "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"}, "model": {"type": "BPE",
+            "unk_token": "?", "vocab": {"?": 0, " ": 1, "a": 2, "b": 3, "d": 4, "ad": 5}, "merges": [["a", "d"]]}}"#;
+        std::fs::write(folder.path().join(TOKENIZER_FILE), pieces).unwrap();
+        let digest = Assets::new().add(folder.path().join(TOKENIZER_FILE)).unwrap();
+        let (data, _, _, from) = exported_play(folder.path(), &format!("tokenizer = '{digest}'\ntokens = 6"));
+        let out = folder.path().join("own.toml");
+        let lora = args(data, from, out.clone());
+        command(&lora).unwrap();
+        let Given { files, .. } = take_up(&lora).unwrap();
+        assert_eq!(files.len(), 2, "weights and tokenizer: {files:?}");
+        let spec = RunSpec::parse(&std::fs::read_to_string(out).unwrap()).unwrap();
+        assert_eq!(spec.task()["tokenizer"].as_str(), Some(digest.to_string().as_str()));
+        assert!(!spec.task().contains_key("vocabulary"));
+    }
+
+    #[test]
+    fn corrections_want_a_model_to_correct() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, _, _, from) = exported_play(folder.path(), "vocabulary = ' abcdef;'");
+        let refused = |args: &NewArgs| command(args).unwrap_err().to_string();
+        let lora = || args(data.clone(), from.clone(), folder.path().join("own.toml"));
+        let plain = NewArgs { model: None, ..lora() };
+        assert_eq!(refused(&plain), "--rank is of corrections alone");
+        std::fs::remove_file(from.join(CONFIG_FILE)).unwrap();
+        let why = refused(&lora());
+        assert!(why.starts_with("weights can be corrected only with their config.json beside them"), "{why}");
+        assert!(refused(&NewArgs { from: Some(folder.path().join("absent")), ..lora() }).contains("absent"));
+        assert!(!folder.path().join("own.toml").exists());
     }
 }

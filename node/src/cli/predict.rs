@@ -1,19 +1,21 @@
 //! `shoal predict`: what a run's model says of examples in files.
 //!
-//! A file is an image (PNG), a list of numbers as JSON, or rows of numbers as CSV, one example a row; of a
-//! run that learns a text it is a text, and the answer is what comes next.
+//! A file is an image (PNG), a table as CSV or objects of JSON whose columns the run names, or the model's own
+//! numbers, as rows or as lists of JSON; of a run that learns a text it is a text, and the answer is what
+//! comes next. Which numbers a row becomes is `shoal_ml`'s to say, as it is in training.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
 use serde::Serialize;
+use shoal_ml::data::{Missing, asked};
 use shoal_ml::{Device, Generator, Predictor, Task};
 
 use super::CliError;
 use super::model::{Model, ModelArgs};
 use super::print::{self, columns, line, plain};
-use crate::api::{PredictedExample, flatten};
+use crate::api::PredictedExample;
 use crate::serve::Prediction;
 
 /// Longest file, bytes: ten thousand images of 28 x 28 as text (a guess).
@@ -26,6 +28,9 @@ pub(super) struct PredictArgs {
     /// Files with examples; `-` reads from stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// How missing cells of a table are read: as the column's mean, or none of its words [default: they are refused]
+    #[arg(long, value_enum, value_name = "HOW")]
+    missing: Option<MissingCells>,
     /// Print the logits of each example, a line each, and nothing else
     #[arg(long)]
     logits: bool,
@@ -39,6 +44,13 @@ pub(super) struct PredictArgs {
     json: bool,
 }
 
+/// What becomes of a cell with nothing in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum MissingCells {
+    /// It is the column's mean, or none of its words
+    Mean,
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 enum PredictFailed {
@@ -48,7 +60,10 @@ enum PredictFailed {
     #[error("{file}: {reason}")]
     #[diagnostic(
         code(shoal::predict::example),
-        help("an example is a PNG image, a JSON list of numbers, or a CSV row, as the run's models were trained on")
+        help(
+            "an example is a PNG image, a row of CSV or a JSON object with the run's columns, or a list of the model's numbers; \
+             `shoal spec show` shows the columns"
+        )
     )]
     Example { file: String, reason: String },
     #[error("the model: {0}")]
@@ -68,11 +83,15 @@ struct Answer {
 
 pub(super) fn command(args: &PredictArgs) -> Result<(), CliError> {
     let model = args.model.load()?;
+    let missing = match args.missing {
+        Some(MissingCells::Mean) => Missing::Mean,
+        None => Missing::Refused("`--missing mean`"),
+    };
     let mut answers = Vec::new();
     for path in &args.files {
         let file = path.display().to_string();
         let bytes = read(path).map_err(|error| CliError::operation(PredictFailed::Unreadable { file: file.clone(), error }))?;
-        let said = predict(&model, &file, &bytes).map_err(CliError::operation)?;
+        let said = predict(&model, &file, &bytes, missing).map_err(CliError::operation)?;
         for (example, prediction) in (1..).zip(said) {
             let said = PredictedExample::of(prediction, |class| name_of(&model, class), args.logits);
             answers.push(Answer { file: file.clone(), example, said });
@@ -98,7 +117,7 @@ fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > FILE_BYTES_MAX { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
-fn predict(model: &Model, file: &str, bytes: &[u8]) -> Result<Vec<Prediction>, PredictFailed> {
+fn predict(model: &Model, file: &str, bytes: &[u8], missing: Missing) -> Result<Vec<Prediction>, PredictFailed> {
     let wrong = |reason: String| PredictFailed::Example { file: file.to_owned(), reason };
     if model.task.vocabulary().is_some() {
         let text = std::str::from_utf8(bytes).map_err(|_| wrong("this is no UTF-8 text".to_owned()))?;
@@ -107,7 +126,7 @@ fn predict(model: &Model, file: &str, bytes: &[u8]) -> Result<Vec<Prediction>, P
         let logits = generator.logits(text).map_err(|error| wrong(error.to_string()))?;
         return Ok(vec![Prediction::of(&logits)]);
     }
-    let inputs = examples(&model.task, bytes).map_err(wrong)?;
+    let inputs = examples(&model.task, bytes, missing).map_err(wrong)?;
     let predictor = Predictor::new(&model.task, &model.weights, Device::Cpu);
     let predictor = predictor.map_err(|error| PredictFailed::Model(error.to_string()))?;
     let logits = predictor.logits(&inputs).map_err(|error| wrong(error.to_string()))?;
@@ -115,36 +134,16 @@ fn predict(model: &Model, file: &str, bytes: &[u8]) -> Result<Vec<Prediction>, P
 }
 
 /// The numbers of a file's examples, one after the other.
-fn examples(task: &Task, bytes: &[u8]) -> Result<Vec<f32>, String> {
+fn examples(task: &Task, bytes: &[u8], missing: Missing) -> Result<Vec<f32>, String> {
     if bytes.starts_with(PNG) {
         return shoal_ml::data::image(bytes, task);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| "this is neither a PNG image nor text".to_owned())?;
-    if text.trim_start().starts_with('[') {
+    if text.trim_start().starts_with(['[', '{']) {
         let value = serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))?;
-        let mut numbers = Vec::new();
-        flatten(&value, &mut numbers).map_err(|what| format!("a list has numbers, not {what}"))?;
-        return Ok(numbers);
+        return asked::values(&value, task, missing);
     }
-    rows(text, task.inputs().iter().product())
-}
-
-/// Rows of so many numbers, separated by commas, semicolons or blanks; empty lines are passed over.
-fn rows(text: &str, each: usize) -> Result<Vec<f32>, String> {
-    let mut numbers = Vec::new();
-    for (row, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-        let before = numbers.len();
-        let separators = |c: char| matches!(c, ',' | ';') || c.is_whitespace();
-        for (column, cell) in (1..).zip(text.split(separators).filter(|cell| !cell.is_empty())) {
-            let number = cell.parse().ok().filter(|number: &f32| number.is_finite());
-            let quoted: String = cell.chars().take(40).collect();
-            numbers.push(number.ok_or_else(|| format!("row {row}, column {column}: {quoted:?} is no finite number"))?);
-        }
-        if numbers.len() - before != each {
-            return Err(format!("row {row} has {} numbers; an example has {each}", numbers.len() - before));
-        }
-    }
-    Ok(numbers)
+    asked::rows(text, task, missing)
 }
 
 /// What a class is called: by the spec, or of a text's model the characters themselves.
@@ -173,24 +172,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_from_rows_and_lists() {
+    fn a_file_is_told_by_how_it_begins() {
         let task = "kind = 'classify'\ninputs = [2]\nclasses = 2\nbatch = 1\nmodel = { kind = 'mlp', hidden = [] }
+            columns = [{ name = 'x', mean = 1, scale = 2 }, { name = 'y', mean = 0, scale = 1 }]
             optimizer = { kind = 'sgd', rate = 1 }";
         let task = Task::parse(&task.parse().unwrap()).unwrap();
-        for text in ["1,2\n3,4\n", "1; 2\r\n\r\n3; 4", "1 2\n 3\t4", "[[1, 2], [3, 4]]", " [1,2,3,4]"] {
-            assert_eq!(examples(&task, text.as_bytes()), Ok(vec![1.0, 2.0, 3.0, 4.0]), "{text}");
+        let examples = |bytes: &[u8]| examples(&task, bytes, Missing::Mean);
+        for text in ["y,x\n2,3", "{\"x\": 3, \"y\": 2}", " [{\"y\": 2, \"x\": 3}]", "[[1, 2]]", "y;x\n2;3\n"] {
+            assert_eq!(examples(text.as_bytes()), Ok(vec![1.0, 2.0]), "{text}");
         }
-        let table = [
-            ("1,2,3", "row 1 has 3 numbers; an example has 2"),
-            ("1,2\n1,x", "row 2, column 2: \"x\" is no finite number"),
-            ("1,inf", "row 1, column 2: \"inf\" is no finite number"),
-            ("[1, \"a\"]", "a list has numbers, not text"),
-        ];
-        for (text, reason) in table {
-            assert_eq!(examples(&task, text.as_bytes()), Err(reason.to_owned()));
-        }
-        assert!(examples(&task, b"[1,").unwrap_err().starts_with("this is no JSON: "));
-        assert!(examples(&task, b"\x89PNG\r\n\x1a\nno image").is_err());
-        assert_eq!(examples(&task, &[0xff]), Err("this is neither a PNG image nor text".to_owned()));
+        assert!(examples(b"[1,").unwrap_err().starts_with("this is no JSON: "));
+        assert!(examples(b"\x89PNG\r\n\x1a\nno image").is_err());
+        assert_eq!(examples(&[0xff]), Err("this is neither a PNG image nor text".to_owned()));
     }
 }

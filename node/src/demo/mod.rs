@@ -273,7 +273,9 @@ fn figures(
     let metadata =
         [("format", "pt".to_owned()), ("shoal.run", subject.spec.run_id().to_string()), ("shoal.round", plan.rounds.to_string())];
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let model = safetensors::export(task.layout(), averaged, &metadata).map_err(|error| setting(&error))?;
+    // Corrections to given weights are no model by themselves: the file holds the whole.
+    let (whole, averaged) = task.merged(averaged).map_err(|error| setting(&error))?;
+    let model = safetensors::export(whole.layout(), &averaged, &metadata).map_err(|error| setting(&error))?;
     Ok((summary, model))
 }
 

@@ -114,6 +114,7 @@ impl Node {
     }
 
     /// Its peers, by their names.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub fn peers(&self) -> Vec<Value> {
         json(&shoal(&["peers", "--json", "--data-dir", &self.dir]))
             .and_then(|peers| peers.as_array().cloned())
@@ -138,6 +139,7 @@ impl Node {
     }
 
     /// Where it can be called: its first address and its peer id.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub fn address(&mut self) -> String {
         let status = self.until("listening", |status| status["listen"][0].is_string());
         let id = json(&shoal(&["id", "--json", "--data-dir", &self.dir])).expect("it has an identity");
@@ -145,6 +147,7 @@ impl Node {
     }
 
     /// SIGKILL: nothing is saved, nobody is told.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.kill().expect("a child of ours");
@@ -171,6 +174,7 @@ pub fn round(status: &Value) -> u64 {
 }
 
 /// The accuracy, if it has looked.
+#[allow(dead_code, reason = "not every test file needs it")]
 pub fn accuracy(status: &Value) -> Option<f64> {
     status["accuracy"].as_f64()
 }

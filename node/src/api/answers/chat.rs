@@ -13,14 +13,11 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::asked::{Asked, check};
-use super::completion::told_usage;
-use super::frame::{Form, Frame};
-use super::words::{ChatAnswer, ChatRequest, Content, Message, Part, Wish};
-use super::{Answers, Failure, FailureBody};
+use super::asked::Asked;
+use super::frame::Form;
+use super::words::{ChatAnswer, ChatRequest, Content, Message, Part};
+use super::{Answers, Failure};
 
-/// Where an answer ends, if nothing else is said.
-const STOP_DEFAULT: [&str; 1] = ["\nuser:"];
 /// Longest name of a role, bytes (a guess).
 const ROLE_BYTES_MAX: usize = 32;
 
@@ -29,22 +26,13 @@ const ROLE_BYTES_MAX: usize = 32;
     post, path = "/v1/chat/completions", tag = "texts", request_body = ChatRequest, security(("token" = [])),
     responses(
         (status = 200, description = "the next message, or server-sent events of pieces of it", body = ChatAnswer),
-        (status = 400, description = "a request that cannot be carried out", body = FailureBody),
-        (status = 404, description = "no such run here", body = FailureBody),
-        (status = 429, description = "too many wait; `Retry-After` says when to ask again", body = FailureBody),
-        (status = 503, description = "no weights yet", body = FailureBody),
+        Failure,
     ),
 )]
 pub(super) async fn chat(State(answers): State<Answers>, Asked(request): Asked<ChatRequest>) -> Result<Response, Failure> {
-    check(&request.rest)?;
-    let run = answers.find(request.model.as_deref())?;
-    let prompt = prompt(&request.messages)?;
-    let max_tokens = request.max_completion_tokens.or(request.max_tokens);
-    let ChatRequest { temperature, top_p, seed, stop, stream, stream_options, .. } = request;
-    let sampling = Wish { max_tokens, temperature, top_p, seed, stop }.sampling(&STOP_DEFAULT);
-    let text = answers.engine.generate(run.clone(), prompt, sampling).await?;
-    let frame = Frame::new(Form::Chat, &run, &text);
-    if stream { Ok(frame.stream(text, told_usage(stream_options))) } else { frame.whole(text).await }
+    let ChatRequest { messages, max_completion_tokens, mut wish } = request;
+    wish.max_tokens = max_completion_tokens.or(wish.max_tokens);
+    answers.go_on(Form::Chat, prompt(&messages)?, &wish).await
 }
 
 fn prompt(messages: &[Message]) -> Result<String, Failure> {

@@ -1,12 +1,14 @@
 //! How a question fails, in OpenAI's shape, so that its clients understand it.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shoal_ml::{GenerateError, PredictError};
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema, openapi};
 
 use crate::serve::ServeError;
 
@@ -99,6 +101,23 @@ impl Failure {
     /// What is said of it.
     pub(super) fn fault(&self) -> &Fault {
         &self.fault
+    }
+}
+
+/// What any question to a model may come to instead of an answer.
+impl IntoResponses for Failure {
+    fn responses() -> BTreeMap<String, openapi::RefOr<openapi::Response>> {
+        let said = [
+            (StatusCode::BAD_REQUEST, "a request that cannot be carried out"),
+            (StatusCode::NOT_FOUND, "no such run here"),
+            (StatusCode::TOO_MANY_REQUESTS, "too many wait; `Retry-After` says when to ask again"),
+            (StatusCode::SERVICE_UNAVAILABLE, "no weights yet"),
+        ];
+        let response = |description: &str| {
+            let body = openapi::Content::new(Some(openapi::Ref::from_schema_name("FailureBody")));
+            openapi::ResponseBuilder::new().description(description).content("application/json", body).build()
+        };
+        said.map(|(status, description)| (status.as_str().to_owned(), response(description).into())).into()
     }
 }
 

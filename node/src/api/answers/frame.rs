@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Failure;
 use super::failure::FailureBody;
-use super::words::{ChatAnswer, ChatChoice, ChatDelta, Choice, Completion, Delta, Said, Usage};
+use super::words::{ChatAnswer, ChatChoice, ChatDelta, Choice, Completion, Delta, Head, Said, Usage};
 use crate::serve::{Piece, ServeError, ServedRun, Text};
 
 /// Whose words the answer is in.
@@ -27,27 +27,38 @@ pub(super) enum Form {
     Chat,
 }
 
+impl Form {
+    /// Where an answer ends, if nothing else is said.
+    pub(super) const fn stops(self) -> &'static [&'static str] {
+        match self {
+            Self::Completion => &[],
+            Self::Chat => &["\nuser:"],
+        }
+    }
+}
+
 /// What stands around every piece of one answer.
 pub(super) struct Frame {
     form: Form,
-    id: String,
-    created: u64,
-    model: String,
-    fingerprint: String,
+    /// As pieces have it.
+    head: Head,
     prompt_tokens: usize,
 }
 
 impl Frame {
     pub(super) fn new(form: Form, run: &ServedRun, text: &Text) -> Self {
-        let prefix = if form == Form::Chat { "chatcmpl" } else { "cmpl" };
-        Self {
-            form,
+        let (prefix, object) = match form {
+            Form::Completion => ("cmpl", "text_completion"),
+            Form::Chat => ("chatcmpl", "chat.completion.chunk"),
+        };
+        let head = Head {
             id: format!("{prefix}-{:016x}", rand::random::<u64>()),
+            object,
             created: seconds(SystemTime::now()),
             model: run.name().to_owned(),
-            fingerprint: format!("{}-round-{}", run.run().short(), text.round),
-            prompt_tokens: text.prompt_tokens,
-        }
+            system_fingerprint: format!("{}-round-{}", run.run().short(), text.round),
+        };
+        Self { form, head, prompt_tokens: text.prompt_tokens }
     }
 
     fn usage(&self, completion_tokens: usize) -> Usage {
@@ -76,36 +87,20 @@ impl Frame {
             Form::Chat => {
                 let message = Said { role: "assistant", content: text };
                 let choices = vec![ChatChoice { index: 0, message, logprobs: None, finish_reason }];
-                let (id, model, system_fingerprint) = (self.id.clone(), self.model.clone(), self.fingerprint.clone());
-                let object = "chat.completion";
-                Json(ChatAnswer { id, object, created: self.created, model, system_fingerprint, choices, usage }).into_response()
+                let head = Head { object: "chat.completion", ..self.head.clone() };
+                Json(ChatAnswer { head, choices, usage }).into_response()
             }
         }
     }
 
     fn completion(&self, text: String, finish_reason: Option<&'static str>, usage: Option<Usage>) -> Completion {
         let choices = vec![Choice { index: 0, text, logprobs: None, finish_reason }];
-        Completion {
-            id: self.id.clone(),
-            object: "text_completion",
-            created: self.created,
-            model: self.model.clone(),
-            system_fingerprint: self.fingerprint.clone(),
-            choices,
-            usage,
-        }
+        Completion { head: self.head.clone(), choices, usage }
     }
 
     fn delta(&self, delta: serde_json::Value, finish_reason: Option<&'static str>) -> ChatDelta {
-        ChatDelta {
-            id: self.id.clone(),
-            object: "chat.completion.chunk",
-            created: self.created,
-            model: self.model.clone(),
-            system_fingerprint: self.fingerprint.clone(),
-            choices: vec![Delta { index: 0, delta, logprobs: None, finish_reason }],
-            usage: None,
-        }
+        let choices = vec![Delta { index: 0, delta, logprobs: None, finish_reason }];
+        ChatDelta { head: self.head.clone(), choices, usage: None }
     }
 
     /// The answer as it comes. `usage`: tell it after the text.

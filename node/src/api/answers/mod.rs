@@ -17,15 +17,18 @@ mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::response::Response;
 use axum::routing::{get, post};
 
+use self::asked::check;
 pub use self::failure::{Failure, FailureBody, Fault};
+use self::frame::{Form, Frame};
 pub use self::models::{Model, ModelList};
 pub use self::predict::{PredictRequest, PredictedExample, Predictions};
+use self::words::Wish;
 use super::News;
 use crate::serve::{Engine, ServedRun};
 
-pub(crate) use self::predict::flatten;
 pub(super) use self::words::ChatDelta;
 
 pub(super) use self::chat::__path_chat;
@@ -74,6 +77,19 @@ impl Answers {
     /// Whether a question could be answered now.
     pub(super) fn is_ready(&self) -> bool {
         self.engine.is_alive() && self.news.borrow().served.iter().any(|run| run.weights().is_some())
+    }
+
+    /// Has a run's model continue a text as it is wished, and answers in this form.
+    async fn go_on(&self, form: Form, prompt: String, wish: &Wish) -> Result<Response, Failure> {
+        check(&wish.rest)?;
+        let run = self.find(wish.model.as_deref())?;
+        let text = self.engine.generate(run.clone(), prompt, wish.sampling(form.stops())).await?;
+        let frame = Frame::new(form, &run, &text);
+        if !wish.stream {
+            return frame.whole(text).await;
+        }
+        let usage = wish.stream_options.as_ref().is_some_and(|options| options.include_usage);
+        Ok(frame.stream(text, usage))
     }
 
     /// The run of this name or id; the first if none is said.

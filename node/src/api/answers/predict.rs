@@ -4,10 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shoal_ml::data::Missing;
+use shoal_ml::data::asked::values;
 use utoipa::ToSchema;
 
 use super::asked::Asked;
-use super::{Answers, Failure, FailureBody};
+use super::{Answers, Failure};
 use crate::serve::Prediction;
 
 /// Examples to tell apart.
@@ -16,13 +18,24 @@ use crate::serve::Prediction;
 pub struct PredictRequest {
     /// The run's name or id; the node's first if left out.
     pub model: Option<String>,
-    /// Numbers of one example or of several, as the model was trained on them; in lists of any shape, the
-    /// last dimension varying fastest.
-    #[schema(value_type = Vec<f32>)]
+    /// Of a run that names its columns an object with a value for each, or a list of such objects: they are
+    /// read as the run's data is. Else, and of any run, the numbers of one example or of several as the model
+    /// was trained on them, in lists of any shape, the last dimension varying fastest.
+    #[schema(value_type = Object)]
     pub inputs: Value,
+    /// Read what is missing in objects as the mean; else it is refused.
+    pub missing: Option<MissingWish>,
     /// Answer logits, too.
     #[serde(default)]
     pub logits: bool,
+}
+
+/// What is to become of a value that is missing.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingWish {
+    /// The column's mean, or none of its words.
+    Mean,
 }
 
 /// What the model says.
@@ -75,10 +88,7 @@ impl PredictedExample {
     post, path = "/v1/predict", tag = "examples", request_body = PredictRequest, security(("token" = [])),
     responses(
         (status = 200, description = "a class and its probability for each example", body = Predictions),
-        (status = 400, description = "inputs that are no whole examples", body = FailureBody),
-        (status = 404, description = "no such run here", body = FailureBody),
-        (status = 429, description = "too many wait; `Retry-After` says when to ask again", body = FailureBody),
-        (status = 503, description = "no weights yet", body = FailureBody),
+        Failure,
     ),
 )]
 pub(super) async fn predict(
@@ -86,8 +96,11 @@ pub(super) async fn predict(
     Asked(request): Asked<PredictRequest>,
 ) -> Result<Json<Predictions>, Failure> {
     let run = answers.find(request.model.as_deref())?;
-    let mut inputs = Vec::new();
-    flatten(&request.inputs, &mut inputs).map_err(|what| Failure::field("inputs", format!("inputs are numbers, not {what}")))?;
+    let missing = match request.missing {
+        Some(MissingWish::Mean) => Missing::Mean,
+        None => Missing::Refused("`\"missing\": \"mean\"`"),
+    };
+    let inputs = values(&request.inputs, run.task(), missing).map_err(|reason| Failure::field("inputs", reason))?;
     let predicted = answers.engine.predict(run.clone(), inputs).await?;
     let label = |class| run.label(class).map(str::to_owned);
     let predictions = predicted.predictions.into_iter();
@@ -97,19 +110,4 @@ pub(super) async fn predict(
         round: predicted.round,
         predictions: predictions.map(|prediction| PredictedExample::of(prediction, label, request.logits)).collect(),
     }))
-}
-
-/// The numbers of a value in their order, or what is there instead. Its depth is the parser's bound.
-pub(crate) fn flatten(value: &Value, numbers: &mut Vec<f32>) -> Result<(), &'static str> {
-    match value {
-        Value::Number(number) => {
-            numbers.push(number.as_f64().unwrap_or(f64::NAN) as f32);
-            Ok(())
-        }
-        Value::Array(values) => values.iter().try_for_each(|value| flatten(value, numbers)),
-        Value::Null => Err("null"),
-        Value::Bool(_) => Err("true or false"),
-        Value::String(_) => Err("text"),
-        Value::Object(_) => Err("an object"),
-    }
 }

@@ -16,49 +16,39 @@ pub(super) const TOKENS_DEFAULT: usize = 256;
 /// A text to continue.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct CompletionRequest {
-    /// The run's name or id; the node's first if left out.
-    pub model: Option<String>,
     /// What to continue.
     pub prompt: Prompt,
-    /// Most tokens to make [default: 256].
-    pub max_tokens: Option<usize>,
-    /// 0 for the likeliest text, up to 2 [default: 1].
-    pub temperature: Option<f32>,
-    /// Draw among the likeliest tokens that have this share together [default: 1].
-    pub top_p: Option<f32>,
-    /// Of the draw: the same seed and weights give the same text [default: another each time].
-    pub seed: Option<i64>,
-    /// The text ends before these.
-    pub stop: Option<Stop>,
-    /// Answer with server-sent events.
-    #[serde(default)]
-    pub stream: bool,
-    /// What to send beside the text.
-    pub stream_options: Option<StreamOptions>,
-    /// What else was said.
+    /// How.
     #[serde(flatten)]
-    #[schema(ignore)]
-    pub rest: BTreeMap<String, Value>,
+    pub wish: Wish,
 }
 
 /// A conversation to continue.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ChatRequest {
-    /// The run's name or id; the node's first if left out.
-    pub model: Option<String>,
     /// What was said, the earliest first.
     pub messages: Vec<Message>,
+    /// `max_tokens` by its newer name, which counts if both are there.
+    pub max_completion_tokens: Option<usize>,
+    /// How.
+    #[serde(flatten)]
+    pub wish: Wish,
+}
+
+/// By which model and how a text goes on: what all such requests may say.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Wish {
+    /// The run's name or id; the node's first if left out.
+    pub model: Option<String>,
     /// Most tokens to make [default: 256].
     pub max_tokens: Option<usize>,
-    /// The same by its newer name.
-    pub max_completion_tokens: Option<usize>,
     /// 0 for the likeliest text, up to 2 [default: 1].
     pub temperature: Option<f32>,
     /// Draw among the likeliest tokens that have this share together [default: 1].
     pub top_p: Option<f32>,
     /// Of the draw: the same seed and weights give the same text [default: another each time].
     pub seed: Option<i64>,
-    /// The text ends before these [default: a line that begins with `user:`].
+    /// The text ends before these [default: of a conversation a line that begins with `user:`].
     pub stop: Option<Stop>,
     /// Answer with server-sent events.
     #[serde(default)]
@@ -125,21 +115,12 @@ pub struct Part {
     pub text: String,
 }
 
-/// How a text goes on, as a request says it.
-pub(super) struct Wish {
-    pub(super) max_tokens: Option<usize>,
-    pub(super) temperature: Option<f32>,
-    pub(super) top_p: Option<f32>,
-    pub(super) seed: Option<i64>,
-    pub(super) stop: Option<Stop>,
-}
-
 impl Wish {
     /// With defaults where nothing is said. What is out of bounds is found where the text begins.
-    pub(super) fn sampling(self, stop_default: &[&str]) -> Sampling {
-        let stop = match self.stop {
-            Some(Stop::One(stop)) => vec![stop],
-            Some(Stop::List(stops)) => stops,
+    pub(super) fn sampling(&self, stop_default: &[&str]) -> Sampling {
+        let stop = match &self.stop {
+            Some(Stop::One(stop)) => vec![stop.clone()],
+            Some(Stop::List(stops)) => stops.clone(),
             None => stop_default.iter().map(|&stop| stop.to_owned()).collect(),
         };
         Sampling {
@@ -164,12 +145,12 @@ pub struct Usage {
     pub total_tokens: usize,
 }
 
-/// The continuation of a text, or with `stream` a piece of it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Completion {
-    /// The answer's name.
+/// What every answer begins with, and every piece of one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Head {
+    /// The answer's name, the same in all pieces.
     pub id: String,
-    /// `text_completion`.
+    /// `text_completion`, `chat.completion`, or of a piece `chat.completion.chunk`.
     pub object: &'static str,
     /// When it was asked for, seconds since 1970.
     pub created: u64,
@@ -177,6 +158,14 @@ pub struct Completion {
     pub model: String,
     /// Run and round of the weights.
     pub system_fingerprint: String,
+}
+
+/// The continuation of a text, or with `stream` a piece of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Completion {
+    /// Whose answer it is.
+    #[serde(flatten)]
+    pub head: Head,
     /// One; none where a stream tells the usage.
     pub choices: Vec<Choice>,
     /// How many tokens it took.
@@ -200,16 +189,9 @@ pub struct Choice {
 /// The answer in a conversation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChatAnswer {
-    /// The answer's name.
-    pub id: String,
-    /// `chat.completion`.
-    pub object: &'static str,
-    /// When it was asked for, seconds since 1970.
-    pub created: u64,
-    /// The run's name.
-    pub model: String,
-    /// Run and round of the weights.
-    pub system_fingerprint: String,
+    /// Whose answer it is.
+    #[serde(flatten)]
+    pub head: Head,
     /// One.
     pub choices: Vec<ChatChoice>,
     /// How many tokens it took.
@@ -241,16 +223,9 @@ pub struct Said {
 /// A piece of the answer in a conversation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChatDelta {
-    /// The answer's name, the same in all pieces.
-    pub id: String,
-    /// `chat.completion.chunk`.
-    pub object: &'static str,
-    /// When it was asked for, seconds since 1970.
-    pub created: u64,
-    /// The run's name.
-    pub model: String,
-    /// Run and round of the weights.
-    pub system_fingerprint: String,
+    /// Whose answer it is.
+    #[serde(flatten)]
+    pub head: Head,
     /// One; none where the usage is told.
     pub choices: Vec<Delta>,
     /// How many tokens it took.
