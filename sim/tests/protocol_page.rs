@@ -5,6 +5,7 @@
 
 use shoal_protocol::body::Codec;
 use shoal_protocol::delta::{self, Shape};
+use shoal_protocol::id::NodeId;
 use shoal_protocol::layout::Layout;
 use shoal_protocol::slice::{self, Origin};
 use shoal_protocol::spec::RunSpec;
