@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shoal_ml::{GenerateError, PredictError};
-use utoipa::{IntoResponses, ToSchema, openapi};
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::serve::ServeError;
 
@@ -106,7 +106,7 @@ impl Failure {
 
 /// What any question to a model may come to instead of an answer.
 impl IntoResponses for Failure {
-    fn responses() -> BTreeMap<String, openapi::RefOr<openapi::Response>> {
+    fn responses() -> BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
         let said = [
             (StatusCode::BAD_REQUEST, "a request that cannot be carried out"),
             (StatusCode::NOT_FOUND, "no such run here"),
@@ -114,8 +114,8 @@ impl IntoResponses for Failure {
             (StatusCode::SERVICE_UNAVAILABLE, "no weights yet"),
         ];
         let response = |description: &str| {
-            let body = openapi::Content::new(Some(openapi::Ref::from_schema_name("FailureBody")));
-            openapi::ResponseBuilder::new().description(description).content("application/json", body).build()
+            let body = utoipa::openapi::Content::new(Some(utoipa::openapi::Ref::from_schema_name("FailureBody")));
+            utoipa::openapi::ResponseBuilder::new().description(description).content("application/json", body).build()
         };
         said.map(|(status, description)| (status.as_str().to_owned(), response(description).into())).into()
     }

@@ -128,7 +128,7 @@ fn add_rows(schema: &Value, schemas: &Value, rows: &mut String) {
     for (name, field) in fields(&schema["properties"]) {
         let optional = if required.contains(&name.as_str()) { "" } else { " <i>optional</i>" };
         // Writing to a String cannot fail.
-        let _ = write!(rows, "<tr><th>{}<td>{}{optional}<td>{}", escaped(name), kind_of(field), prose(&field["description"]));
+        let _ = write!(rows, "<tr><th>{}<td>{}{optional}<td>{}", escaped(name), kind_of(field), prose(description(field)));
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Model, NewError};
 
 /// Characters that a language model sees at once.
 const CONTEXT: usize = 64;
-/// What corrections are learned with: measured on Hamlet, from a model of other plays (docs/MODELS.md).
+/// What corrections are learned with: tried on Hamlet, from a model of other plays (docs/MODELS.md).
 const CORRECTING: &str = "optimizer = { kind = \"adamw\", rate = 0.003, beta2 = 0.99 }";
 
 /// What a spec is made of beside the data's own shape.
