@@ -27,11 +27,25 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Every file and its length.
+fn listing(dir: &Path) -> Vec<(PathBuf, Option<u64>)> {
+    files(dir).into_iter().map(|file| (file.clone(), fs::metadata(&file).ok().map(|about| about.len()))).collect()
+}
+
+/// The files as they are at one moment, as a kill leaves them: RocksDB writes its buffers out on a thread of
+/// its own, and what was copied meanwhile, some files from before and some from after, is copied again.
 fn copy(from: &Path, to: &Path) {
-    for file in files(from) {
-        let target = to.join(file.strip_prefix(from).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(&file, &target).unwrap();
+    loop {
+        let before = listing(from);
+        let copied = before.iter().all(|(file, _)| {
+            let target = to.join(file.strip_prefix(from).unwrap());
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(file, &target).is_ok()
+        });
+        if copied && listing(from) == before {
+            return;
+        }
+        fs::remove_dir_all(to).unwrap();
     }
 }
 
