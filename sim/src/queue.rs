@@ -2,7 +2,7 @@
 //! schedule. Nothing else decides an order in a simulation, so equal schedules give equal runs.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use shoal_protocol::time::Time;
 
@@ -48,12 +48,12 @@ pub(crate) struct Queue<E> {
     /// The later ones, unordered within.
     later: BTreeMap<u64, Vec<Reverse<Scheduled<E>>>>,
     /// Cancelled, and not yet come by. Only ever asked for a member, so its own order decides nothing.
-    cancelled: HashSet<u64>,
+    cancelled: BTreeSet<u64>,
 }
 
 impl<E> Queue<E> {
     pub(crate) fn new() -> Self {
-        Self { next: 0, open: BinaryHeap::new(), open_until: 0, later: BTreeMap::new(), cancelled: HashSet::new() }
+        Self { next: 0, open: BinaryHeap::new(), open_until: 0, later: BTreeMap::new(), cancelled: BTreeSet::new() }
     }
 
     /// Schedules an event after all that are scheduled for the same time.

@@ -1,6 +1,8 @@
 //! Where each node is: its identity and life, whether it is up, behind what, in which part of a network
 //! that fell apart, and with whom it is connected.
 
+#![expect(clippy::disallowed_types, reason = "asked for one node at a time in every delivery, and never gone through")]
+
 use std::collections::{BTreeSet, HashMap};
 
 use shoal_protocol::id::NodeId;
