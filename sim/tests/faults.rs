@@ -6,7 +6,7 @@ use shoal_sim::{Outcome, Scenario, simulate};
 /// Sixteen nodes with these keys set.
 fn run(keys: &[(&str, &str)]) -> Outcome {
     let scenario = Scenario { nodes: 16, rounds: 24, ..Scenario::default() };
-    let scenario = keys.iter().fold(scenario, |scenario, (key, value)| scenario.set(key, value).expect("a key"));
+    let scenario = scenario.set_all(keys.iter().copied()).expect("keys");
     simulate(&scenario, 2, &mut |_| {}).expect("a scenario")
 }
 

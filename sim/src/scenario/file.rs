@@ -35,6 +35,25 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] if there is no such key, or the value does not fit it.
     pub fn set(&self, key: &str, value: &str) -> Result<Self, ScenarioError> {
+        self.set_all([(key, value)])
+    }
+
+    /// The scenario with all these keys set, in whatever order: only the whole has to make sense.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] if there is no such key, or a value does not fit it or the others.
+    pub fn set_all<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        changes: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, ScenarioError> {
+        let changed =
+            changes.into_iter().try_fold(self.clone(), |scenario, (key, value)| scenario.put(key.as_ref(), value.as_ref()))?;
+        changed.check()?;
+        Ok(changed)
+    }
+
+    /// One key set, its bounds not looked at.
+    fn put(&self, key: &str, value: &str) -> Result<Self, ScenarioError> {
         let value = match format!("v = {value}").parse::<toml::Table>() {
             Ok(mut table) => table.remove("v").unwrap_or_else(|| toml::Value::String(value.to_owned())),
             Err(_) => toml::Value::String(value.to_owned()),
@@ -53,10 +72,7 @@ impl Scenario {
             (_, value) => value,
         };
         table.insert(last.to_owned(), value);
-        let scenario: Self =
-            root.try_into().map_err(|error: toml::de::Error| ScenarioError::Syntax(format!("`{key}`: {}", error.message())))?;
-        scenario.check()?;
-        Ok(scenario)
+        root.try_into().map_err(|error: toml::de::Error| ScenarioError::Syntax(format!("`{key}`: {}", error.message())))
     }
 }
 
@@ -92,5 +108,14 @@ mod tests {
         for (key, value) in [("nods", "3"), ("churn.ofline", "0.2"), ("nodes", "many"), ("nodes", "0"), ("nodes.x", "1")] {
             assert!(set(key, value).is_err(), "{key}={value}");
         }
+    }
+
+    #[test]
+    fn keys_that_only_fit_together_may_come_in_any_order() {
+        let scenario = Scenario::default();
+        let (finest, start) = (("run.slice.finest", "128"), ("run.slice.start", "128"));
+        let set = |changes: [(&str, &str); 2]| scenario.set_all(changes).map(|scenario| scenario.spec().unwrap().slice().clone());
+        assert!(scenario.set(start.0, start.1).is_err(), "slices cannot start finer than the finest");
+        assert_eq!(set([finest, start]).unwrap(), set([start, finest]).unwrap());
     }
 }

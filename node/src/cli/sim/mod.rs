@@ -119,9 +119,9 @@ pub(super) fn command(args: &SimArgs) -> Result<(), CliError> {
     places.say_where()
 }
 
-/// The scenario of this name or file (the default without one), with the changes made one by one.
+/// The scenario of this name or file (the default without one), with all the changes made.
 fn scenario(name: Option<&str>, changes: &[(String, String)]) -> Result<Scenario, SimError> {
-    let mut scenario = match name {
+    let scenario = match name {
         None => Scenario::default(),
         Some(name) if PRESETS.iter().any(|preset| preset.0 == name) => Scenario::named(name)?,
         Some(path) => {
@@ -130,10 +130,7 @@ fn scenario(name: Option<&str>, changes: &[(String, String)]) -> Result<Scenario
             Scenario::parse(&text)?
         }
     };
-    for (key, value) in changes {
-        scenario = scenario.set(key, value)?;
-    }
-    Ok(scenario)
+    Ok(scenario.set_all(changes.iter().map(|(key, value)| (key, value)))?)
 }
 
 /// A whole text file, unless it is longer than this.

@@ -229,7 +229,7 @@ mod tests {
     fn scenario(line: &str) -> Result<Scenario, SimError> {
         let words = core::iter::once("sim").chain(line.split_whitespace());
         let changes = Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).settings.changes()?;
-        changes.iter().try_fold(Scenario::default(), |scenario, (key, value)| Ok(scenario.set(key, value)?))
+        Ok(Scenario::default().set_all(changes.iter().map(|(key, value)| (key, value)))?)
     }
 
     #[test]
