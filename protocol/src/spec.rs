@@ -140,7 +140,7 @@ impl Default for MixSpec {
 
 impl Default for SliceSpec {
     fn default() -> Self {
-        Self { start: 16, coarsest: 4, finest: 64 }
+        Self { start: 16, coarsest: 4, finest: 16 }
     }
 }
 
