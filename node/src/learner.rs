@@ -19,7 +19,7 @@ use shoal_protocol::id::{Digest, NodeId};
 use shoal_protocol::peer::{Entry, Input, ReplyId};
 use shoal_protocol::slice::Origin;
 use shoal_protocol::state::StateBlock;
-use shoal_protocol::trust::TrustRecord;
+use shoal_protocol::trust::TrustReport;
 use shoal_protocol::wire::Response;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -73,7 +73,7 @@ pub enum Order {
     /// See [`shoal_protocol::peer::Output::KeepBlock`].
     KeepBlock(NodeId, StateBlock),
     /// See [`shoal_protocol::peer::Output::KeepTrust`].
-    KeepTrust(NodeId, Vec<TrustRecord>),
+    KeepTrust(NodeId, TrustReport),
     /// See [`shoal_protocol::peer::Output::DropPieces`].
     DropPieces(NodeId),
     /// See [`shoal_protocol::peer::Output::Adopt`].

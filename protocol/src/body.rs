@@ -165,7 +165,14 @@ impl Codec {
     /// # Panics
     /// If a vector is not as long as the layout says, or `parts` is 0.
     #[must_use]
-    pub fn encode(&self, origin: Origin, parts: u16, gradient: &[f32], residual: &mut [f32], weights: &[f32]) -> (Vec<u8>, Delta) {
+    pub fn encode(
+        &self,
+        origin: Origin,
+        parts: u16,
+        gradient: &[f32],
+        residual: &mut [f32],
+        weights: &[f32],
+    ) -> (Vec<u8>, Delta) {
         assert_eq!(weights.len(), self.layout.param_count(), "the weights belong to another model");
         let shape = self.shape(origin.round);
         let mut out = Vec::new();

@@ -17,7 +17,7 @@ use crate::reject::Reject;
 use crate::replica::{Applied, Replica, ReplicaError};
 use crate::slice::Origin;
 use crate::state::{self, StateBlock};
-use crate::trust::TrustRecord;
+use crate::trust::TrustReport;
 use crate::wire::Response;
 
 /// Bytes of others' bodies kept so that peers can ask here instead of the author, as long as they can be
@@ -78,7 +78,7 @@ impl Shelf {
 #[derive(Debug, Default)]
 struct Pieces {
     blocks: Vec<StateBlock>,
-    trust: Vec<TrustRecord>,
+    trust: TrustReport,
 }
 
 /// A replica and everything that waits to go into it or to be served from it.
@@ -171,7 +171,7 @@ impl Desk {
     }
 
     /// Keeps a donor's trust table.
-    pub fn keep_trust(&mut self, donor: NodeId, table: Vec<TrustRecord>) {
+    pub fn keep_trust(&mut self, donor: NodeId, table: TrustReport) {
         self.pieces.entry(donor).or_default().trust = table;
     }
 
@@ -193,7 +193,7 @@ impl Desk {
         }
         let adopted = self.replica.adopt(weights).is_ok();
         if adopted {
-            let tables: Vec<Vec<TrustRecord>> = pieces.into_iter().map(|donor| donor.trust).collect();
+            let tables: Vec<TrustReport> = pieces.into_iter().map(|donor| donor.trust).collect();
             self.replica.import_trust(&tables);
         }
         adopted

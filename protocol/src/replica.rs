@@ -23,7 +23,7 @@ use crate::mix::{self, Incoming, Measured, Rates, Vectors};
 use crate::slice::{self, Origin};
 use crate::spec::{MixSpec, RunSpec};
 use crate::state;
-use crate::trust::{Heard, SKETCH, Sketcher, TrustRecord, TrustTable};
+use crate::trust::{Heard, SKETCH, Sketcher, TrustReport, TrustTable};
 
 pub use self::snapshot::RestoreError;
 
@@ -298,13 +298,13 @@ impl Replica {
     /// What this node thinks of the senders it knows, for a joiner: at most
     /// [`SENDERS_MAX`](crate::trust::SENDERS_MAX) records, by id.
     #[must_use]
-    pub fn export_trust(&self) -> Vec<TrustRecord> {
+    pub fn export_trust(&self) -> TrustReport {
         self.trust.export()
     }
 
     /// Takes over what several donors think: the median of those that most of them name. What this node
     /// has seen itself is not overruled.
-    pub fn import_trust(&mut self, donors: &[Vec<TrustRecord>]) {
+    pub fn import_trust(&mut self, donors: &[TrustReport]) {
         self.trust.import(donors);
     }
 }

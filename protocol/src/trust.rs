@@ -127,6 +127,17 @@ pub struct TrustRecord {
     pub levels: [f32; BLOCK_COUNT_MAX],
 }
 
+/// What a node tells a joiner: how senders stand, and what they looked like when there was evidence.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct TrustReport {
+    /// The highest median score of each trust block so far, -1 to 1.
+    pub agreement: [f32; BLOCK_COUNT_MAX],
+    /// The highest median norm of each trust block's deltas so far.
+    pub loudness: [f32; BLOCK_COUNT_MAX],
+    /// The senders it knows, by id, at most [`SENDERS_MAX`].
+    pub senders: Vec<TrustRecord>,
+}
+
 /// All that a node remembers about the senders it has heard.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct TrustTable {
@@ -242,9 +253,9 @@ impl TrustTable {
         }
     }
 
-    /// What this node thinks of all the senders it knows, by id: at most [`SENDERS_MAX`]. A level by
-    /// density or probation that is lower than a block's stands in its place.
-    pub(crate) fn export(&self) -> Vec<TrustRecord> {
+    /// What this node thinks of all the senders it knows. A level by density or probation that is lower
+    /// than a block's stands in its place.
+    pub(crate) fn export(&self) -> TrustReport {
         let record = |(&peer, track): (&NodeId, &Track)| {
             // The level whose trust is the share that probation leaves; from -2 on, trust is whole.
             let probation = track.hearings as f32 / PROBATION_HEARINGS as f32 - 3.0;
@@ -255,20 +266,25 @@ impl TrustTable {
             }
             TrustRecord { peer, levels }
         };
-        self.senders.iter().map(record).collect()
+        TrustReport { agreement: self.peak, loudness: self.loudest, senders: self.senders.iter().map(record).collect() }
     }
 
     /// Takes over what several donors think: for every sender named by most of them, the median of
     /// their levels. A donor that does not name it (itself, say) counts as one that has just met it, so
     /// that of two opinions one lie is not half the truth. What this node has seen itself is not
     /// overruled.
-    pub(crate) fn import(&mut self, donors: &[Vec<TrustRecord>]) {
+    ///
+    /// What evidence is, too: a joiner that took the first round it sees for the loudest there was would
+    /// judge the honest when their deltas have come to oppose each other. Full mesh of 64, one replaced in
+    /// a hundred a round, then ended at .87 instead of .97.
+    pub(crate) fn import(&mut self, donors: &[TrustReport]) {
+        self.import_evidence(donors);
         let mut opinions: BTreeMap<NodeId, Vec<TrustRecord>> = BTreeMap::new();
         for donor in donors {
             // A donor names a sender once; of a second opinion nothing is kept.
             let sound = |record: &&TrustRecord| record.levels.iter().all(|value| value.is_finite());
             let records: BTreeMap<NodeId, TrustRecord> =
-                donor.iter().take(SENDERS_MAX).filter(sound).map(|record| (record.peer, *record)).collect();
+                donor.senders.iter().take(SENDERS_MAX).filter(sound).map(|record| (record.peer, *record)).collect();
             for (peer, record) in records {
                 opinions.entry(peer).or_default().push(record);
             }
@@ -289,6 +305,20 @@ impl TrustTable {
             self.senders.insert(peer, track);
             // Who is not among them is new to the network, not only to this node.
             self.founded_at = Some(0);
+        }
+    }
+
+    /// The lower median of what donors saw at its height, where this node has not seen more: of two, one
+    /// that says too much is not believed. Who saw nothing is not asked.
+    fn import_evidence(&mut self, donors: &[TrustReport]) {
+        let lower = |of: &dyn Fn(&TrustReport) -> f32| {
+            let mut values: Vec<f32> = donors.iter().map(of).filter(|&value| value.is_finite() && value > 0.0).collect();
+            values.sort_by(f32::total_cmp);
+            values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
+        };
+        for b in 0..self.blocks {
+            self.peak[b] = self.peak[b].max(lower(&|donor| donor.agreement[b]).min(1.0));
+            self.loudest[b] = self.loudest[b].max(lower(&|donor| donor.loudness[b]));
         }
     }
 }
@@ -362,11 +392,30 @@ mod tests {
     #[test]
     fn what_donors_say_is_bounded() {
         let of = |peer, level| TrustRecord { peer: NodeId([peer; 32]), levels: [level; BLOCK_COUNT_MAX] };
-        let donor = vec![of(1, 1e30), of(2, -1e30), of(3, f32::NAN)];
+        let senders = vec![of(1, 1e30), of(2, -1e30), of(3, f32::NAN)];
+        let donor = TrustReport { senders, ..TrustReport::default() };
         let mut joiner = TrustTable::new(id(9), 1);
         joiner.import(&[donor.clone(), donor.clone(), donor]);
         let levels: Vec<_> = joiner.senders.iter().map(|(peer, track)| (peer.0[0], track.level[0])).collect();
         assert_eq!(levels, [(1, LEVEL.1), (2, LEVEL.0)], "and nothing is kept of who was named with nonsense");
+    }
+
+    #[test]
+    fn a_joiner_knows_what_evidence_was() {
+        let report = |level: f32| TrustReport {
+            agreement: [level; BLOCK_COUNT_MAX],
+            loudness: [10.0 * level; BLOCK_COUNT_MAX],
+            senders: vec![],
+        };
+        let learned = |donors: &[TrustReport]| {
+            let mut joiner = TrustTable::new(id(9), 1);
+            joiner.import(donors);
+            (joiner.peak[0], joiner.loudest[0])
+        };
+        assert_eq!(learned(&[report(0.3), report(f32::INFINITY), report(0.4)]), (0.3, 3.0));
+        assert_eq!(learned(&[report(0.3), report(7.0)]), (0.3, 3.0));
+        assert_eq!(learned(&[report(7.0)]).0, 1.0, "no cosine is more");
+        assert_eq!(learned(&[]), (0.0, 0.0));
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use bincode::{Decode, Encode};
 use crate::id::{Digest, NodeId, RunId};
 use crate::layout::BLOCK_COUNT_MAX;
 use crate::reject::Reject;
-use crate::trust::{SENDERS_MAX, TrustRecord};
+use crate::trust::{SENDERS_MAX, TrustRecord, TrustReport};
 
 /// The first byte of every message.
 pub const WIRE_VERSION: u8 = 1;
@@ -27,8 +27,10 @@ pub const REQUEST_BYTES_MAX: usize = 2 + 64;
 pub const ANSWER_HEAD_BYTES: usize = 2 + 8;
 /// Length of one record of a trust table, bytes: who, a level for each trust block.
 const TRUST_RECORD_BYTES: usize = 32 + 4 * BLOCK_COUNT_MAX;
+/// Length of what comes before them: agreement and loudness of each trust block.
+const TRUST_HEAD_BYTES: usize = 2 * 4 * BLOCK_COUNT_MAX;
 /// Longest trust table in an answer, bytes.
-pub const TRUST_BYTES_MAX: usize = SENDERS_MAX * TRUST_RECORD_BYTES;
+pub const TRUST_BYTES_MAX: usize = TRUST_HEAD_BYTES + SENDERS_MAX * TRUST_RECORD_BYTES;
 
 /// "I finished a round, and here is the name of what I learned."
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -104,7 +106,7 @@ pub enum Response {
         block: Vec<u8>,
     },
     /// The answer to [`Request::Trust`]: what the donor thinks of each sender it knows.
-    Trust(Vec<TrustRecord>),
+    Trust(TrustReport),
 }
 
 const KIND_ANNOUNCE: u8 = 1;
@@ -135,30 +137,38 @@ fn end(rest: &[u8]) -> Result<(), Reject> {
     if rest.is_empty() { Ok(()) } else { Err(Reject::Trailing) }
 }
 
-fn encode_trust(record: &TrustRecord) -> impl Iterator<Item = u8> {
-    let numbers = record.levels.into_iter().flat_map(f32::to_le_bytes);
-    record.peer.0.into_iter().chain(numbers)
+fn encode_trust(report: &TrustReport) -> Vec<u8> {
+    let head = report.agreement.into_iter().chain(report.loudness);
+    let record = |record: &TrustRecord| {
+        record.peer.0.into_iter().chain(record.levels.into_iter().flat_map(f32::to_le_bytes)).collect::<Vec<_>>()
+    };
+    head.flat_map(f32::to_le_bytes).chain(report.senders.iter().flat_map(record)).collect()
 }
 
-fn decode_trust(payload: &[u8]) -> Result<Vec<TrustRecord>, Reject> {
+fn decode_trust(payload: &[u8]) -> Result<TrustReport, Reject> {
     if payload.len() > TRUST_BYTES_MAX {
         return Err(Reject::Oversized);
     }
-    let (records, leftover) = payload.as_chunks::<TRUST_RECORD_BYTES>();
+    let (head, records) = take::<TRUST_HEAD_BYTES>(payload)?;
+    let (agreement, loudness) = head.split_at(TRUST_HEAD_BYTES / 2);
+    let (records, leftover) = records.as_chunks::<TRUST_RECORD_BYTES>();
     end(leftover)?;
-    records.iter().map(decode_trust_record).collect()
+    let senders = records.iter().map(decode_trust_record).collect::<Result<_, _>>()?;
+    Ok(TrustReport { agreement: finite_numbers(agreement)?, loudness: finite_numbers(loudness)?, senders })
 }
 
 fn decode_trust_record(record: &[u8; TRUST_RECORD_BYTES]) -> Result<TrustRecord, Reject> {
     let (peer, numbers) = take::<32>(record)?;
-    let mut levels = [0.0_f32; BLOCK_COUNT_MAX];
-    for (value, bytes) in levels.iter_mut().zip(numbers.as_chunks::<4>().0) {
-        *value = f32::from_le_bytes(*bytes);
+    Ok(TrustRecord { peer: NodeId(peer), levels: finite_numbers(numbers)? })
+}
+
+/// One number for each trust block, all finite.
+fn finite_numbers(bytes: &[u8]) -> Result<[f32; BLOCK_COUNT_MAX], Reject> {
+    let mut numbers = [0.0_f32; BLOCK_COUNT_MAX];
+    for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *number = f32::from_le_bytes(*bytes);
     }
-    if levels.iter().any(|value| !value.is_finite()) {
-        return Err(Reject::StateMalformed);
-    }
-    Ok(TrustRecord { peer: NodeId(peer), levels })
+    if numbers.iter().all(|number| number.is_finite()) { Ok(numbers) } else { Err(Reject::StateMalformed) }
 }
 
 impl Announce {
@@ -242,8 +252,8 @@ impl Response {
             Self::Head { round, ready } => (KIND_HEAD, *round, if *ready { &[1] } else { &[0] }),
             Self::Body(body) => (KIND_BODY, 0, body),
             Self::State { round, block } => (KIND_STATE, *round, block),
-            Self::Trust(records) => {
-                table = records.iter().flat_map(encode_trust).collect();
+            Self::Trust(report) => {
+                table = encode_trust(report);
                 (KIND_TRUST, 0, &table)
             }
         };
@@ -276,6 +286,11 @@ impl Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn report(levels: [f32; BLOCK_COUNT_MAX]) -> TrustReport {
+        let senders = vec![TrustRecord { peer: NodeId([6; 32]), levels }];
+        TrustReport { agreement: [0.5, 0.25, 0.0, 0.0], loudness: [3.0, 4.0, 0.0, 0.0], senders }
+    }
 
     fn announce() -> Announce {
         Announce {
@@ -333,7 +348,7 @@ mod tests {
             Response::Head { round: 9, ready: true },
             Response::Body(vec![1, 2, 3]),
             Response::State { round: 9, block: vec![4, 5] },
-            Response::Trust(vec![TrustRecord { peer: NodeId([6; 32]), levels: [1.0, -2.5, 0.0, 0.0] }]),
+            Response::Trust(report([1.0, -2.5, 0.0, 0.0])),
         ];
         for (i, request) in requests.iter().enumerate() {
             let bytes = request.encode();
@@ -348,9 +363,14 @@ mod tests {
                 if i == j { assert_eq!(read.as_ref(), Ok(response)) } else { assert_eq!(read, Err(Reject::Kind)) }
             }
         }
-        let table = Response::Trust(vec![TrustRecord { peer: NodeId([6; 32]), levels: [f32::NAN; 4] }]);
-        assert_eq!(Response::decode(&requests[3], &table.encode()), Err(Reject::StateMalformed));
-        assert_eq!(Response::decode(&requests[3], &[1, 4, 0, 0, 0, 0, 0, 0, 0, 0, 7]), Err(Reject::Trailing));
+        let unsound = [report([f32::NAN; 4]), TrustReport { loudness: [f32::INFINITY; 4], ..report([0.0; 4]) }];
+        for report in unsound {
+            assert_eq!(Response::decode(&requests[3], &Response::Trust(report).encode()), Err(Reject::StateMalformed));
+        }
+        let mut table = responses[3].encode();
+        table.push(7);
+        assert_eq!(Response::decode(&requests[3], &table), Err(Reject::Trailing));
+        assert_eq!(Response::decode(&requests[3], &table[..20]), Err(Reject::Truncated));
         assert_eq!(Response::decode(&requests[3], &vec![[1, 4]; TRUST_BYTES_MAX].concat()), Err(Reject::Oversized));
         assert_eq!(Response::decode(&requests[0], &[1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2]), Err(Reject::Trailing));
         assert_eq!(Response::decode(&requests[0], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]), Err(Reject::Trailing));

@@ -5,7 +5,7 @@ mod numeric_net;
 
 use numeric_net::{Kind, PARAMS, distance, incoming, net, replica_with, spec};
 use shoal_protocol::id::NodeId;
-use shoal_protocol::trust::{SENDERS_MAX, TrustRecord};
+use shoal_protocol::trust::{SENDERS_MAX, TrustRecord, TrustReport};
 
 #[test]
 fn sixteen_senders_see_through_attackers() {
@@ -59,7 +59,7 @@ fn a_joiner_believes_whom_its_donors_believe() {
     let mut joiner = replica_with(&spec(""), 200, net.replicas[15].weights().to_vec());
     // One of the three donors is an attacker, and says the opposite.
     let mut lies = net.replicas[0].export_trust();
-    lies.iter_mut().for_each(|record| record.levels = record.levels.map(|level| if level < -2.5 { 2.0 } else { -6.0 }));
+    lies.senders.iter_mut().for_each(|record| record.levels = record.levels.map(|level| if level < -2.5 { 2.0 } else { -6.0 }));
     joiner.import_trust(&[net.replicas[8].export_trust(), lies, net.replicas[9].export_trust()]);
     let applied = joiner.apply(net.round, 17, &incoming(&net.bodies));
     for (id, trust) in applied.trust {
@@ -118,24 +118,25 @@ fn replicas_that_hear_the_same_stay_together() {
 #[test]
 fn trust_is_inherited_from_a_majority_of_donors() {
     let record = |id: u8, level: f32| TrustRecord { peer: NodeId([id; 32]), levels: [level, level, 0.0, 0.0] };
+    let report = |senders: Vec<TrustRecord>| TrustReport { senders, ..TrustReport::default() };
     let mut joiner = replica_with(&spec(""), 1, vec![0.0; PARAMS]);
     let liar = vec![record(2, 2.0), record(3, -6.0), record(4, f32::NAN), record(8, 2.0), record(8, 2.0), record(1, -6.0)];
     joiner.import_trust(&[
-        vec![record(2, -5.0), record(3, 0.5), record(4, 1.0)],
-        vec![record(2, -4.0), record(3, 0.25), record(4, 1.5)],
-        liar,
+        report(vec![record(2, -5.0), record(3, 0.5), record(4, 1.0)]),
+        report(vec![record(2, -4.0), record(3, 0.25), record(4, 1.5)]),
+        report(liar),
     ]);
-    let levels: Vec<(u8, f32)> = joiner.export_trust().iter().map(|record| (record.peer.0[0], record.levels[0])).collect();
+    let levels: Vec<(u8, f32)> =
+        joiner.export_trust().senders.iter().map(|record| (record.peer.0[0], record.levels[0])).collect();
     assert_eq!(levels, [(2, -4.0), (3, 0.25), (4, 1.0)]);
     // What stands is not overruled, and nobody can fill the table beyond its bound.
-    joiner.import_trust(&[vec![record(2, 2.0)]]);
-    assert_eq!(joiner.export_trust()[0].levels[0], -4.0);
+    joiner.import_trust(&[report(vec![record(2, 2.0)])]);
+    assert_eq!(joiner.export_trust().senders[0].levels[0], -4.0);
     let flood = |from: u32| {
-        (0..300_u32)
-            .map(|i| TrustRecord { peer: NodeId([i as u8; 32].map(|byte| byte ^ (i + from) as u8)), ..record(0, 0.0) })
-            .collect()
+        let named = |i: u32| TrustRecord { peer: NodeId([i as u8; 32].map(|byte| byte ^ (i + from) as u8)), ..record(0, 0.0) };
+        report((0..300).map(named).collect())
     };
     joiner.import_trust(&[flood(0)]);
     joiner.import_trust(&[flood(7)]);
-    assert!(joiner.export_trust().len() <= SENDERS_MAX);
+    assert!(joiner.export_trust().senders.len() <= SENDERS_MAX);
 }

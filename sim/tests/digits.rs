@@ -88,6 +88,15 @@ fn a_crashed_node_resumes_from_its_checkpoint() {
     assert!(!rejects.contains_key(&Reject::Equivocation), "{rejects:?}");
 }
 
+/// Newcomers see a run late, when honest deltas have come to oppose each other: what they took for
+/// evidence of lying then left .58 here, .22 the worst.
+#[test]
+fn newcomers_do_not_cost_a_full_mesh_its_trust() {
+    let keys = [("partition", "dirichlet:0.1"), ("churn.replaced", "0.02"), ("run.round.peers", "31")];
+    let outcome = outcome(&scenario(32, 100, 1).set_all(keys).expect("keys"), 2);
+    assert!(outcome.accuracy_mean > 0.93 && outcome.accuracy_min > 0.85, "{} {}", outcome.accuracy_mean, outcome.accuracy_min);
+}
+
 #[test]
 fn pulled_bodies_teach_exactly_what_inline_ones_do() {
     let run = |seed, rounds, inline_bytes_max| {

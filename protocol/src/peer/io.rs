@@ -9,7 +9,7 @@ use crate::seal::{News, Refused};
 use crate::slice::Origin;
 use crate::state::StateBlock;
 use crate::time::{Span, Time};
-use crate::trust::TrustRecord;
+use crate::trust::TrustReport;
 use crate::view::Prefix;
 use crate::wire::{Request, Response};
 
@@ -245,7 +245,7 @@ pub enum Output {
         /// Whose.
         donor: NodeId,
         /// The table.
-        table: Vec<TrustRecord>,
+        table: TrustReport,
     },
     /// This donor's pieces are of no use.
     DropPieces {

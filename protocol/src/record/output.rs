@@ -182,7 +182,8 @@ fn encode_order(output: &Output, out: &mut Vec<u8>) {
         }
         Output::KeepTrust { donor, table } => {
             out.bytes(&donor.0);
-            for record in table {
+            table.agreement.iter().chain(&table.loudness).for_each(|number| out.f32(*number));
+            for record in &table.senders {
                 out.bytes(&record.peer.0);
                 record.levels.iter().for_each(|level| out.f32(*level));
             }

@@ -12,6 +12,7 @@ use shoal_protocol::seal::{News, Refused, Scope};
 use shoal_protocol::spec::RunSpec;
 use shoal_protocol::state;
 use shoal_protocol::time::{Span, Time};
+use shoal_protocol::trust::TrustReport;
 use shoal_protocol::wire::{Response, WIRE_VERSION};
 
 pub const PARAMS: usize = 100_000;
@@ -227,7 +228,7 @@ impl Wire {
                 let block = state::encode_block(&vec![0.5; PARAMS], block).expect("in range");
                 self.reply(reply, &Response::State { round, block });
             }
-            Output::ServeTrust { reply } => self.reply(reply, &Response::Trust(vec![])),
+            Output::ServeTrust { reply } => self.reply(reply, &Response::Trust(TrustReport::default())),
             Output::Admit { digest, body, .. } => {
                 let result = if body.first() == Some(&0xbd) { Err(Reject::BodyMalformed) } else { Ok(()) };
                 host.bodies.insert(digest, body);

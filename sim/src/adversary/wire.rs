@@ -9,7 +9,7 @@ use ed25519_dalek::SigningKey;
 use shoal_protocol::id::Digest;
 use shoal_protocol::layout::BLOCK_COUNT_MAX;
 use shoal_protocol::seal::{News, Scope, node_id, seal};
-use shoal_protocol::trust::TrustRecord;
+use shoal_protocol::trust::{TrustRecord, TrustReport};
 use shoal_protocol::view::Prefix;
 use shoal_protocol::wire::{Announce, Response};
 
@@ -45,7 +45,9 @@ impl Attack {
             }
             (Self::DonorLie, Response::Trust(table)) => {
                 let distrust = |record: TrustRecord| TrustRecord { levels: [DISTRUST; BLOCK_COUNT_MAX], ..record };
-                Response::Trust(table.into_iter().map(distrust).collect())
+                let senders = table.senders.into_iter().map(distrust).collect();
+                // And nothing is ever to be evidence.
+                Response::Trust(TrustReport { agreement: [1.0; BLOCK_COUNT_MAX], loudness: [f32::MAX; BLOCK_COUNT_MAX], senders })
             }
             (_, answer) => answer,
         }
