@@ -21,7 +21,7 @@ export RUSTC_WRAPPER := sccache
 endif
 endif
 
-.PHONY: help setup build demo test bench evidence models fmt clippy doc lint tidiness demo-short interop interop-64 soak check
+.PHONY: help setup build demo test bench evidence models fmt clippy doc lint tidiness digest demo-short interop interop-64 soak check
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -68,6 +68,17 @@ lint: fmt clippy doc ## fmt, clippy and doc
 
 tidiness: setup ## Check the tree itself: sizes, names, laws
 	$(CARGO) test --release --locked --workspace --test tidiness
+
+# Only this project's crates are compiled without optimization and with debug assertions: what they are
+# built on stays as it is, or this would be an hour of building.
+UNOPTIMIZED := $(foreach crate,shoal-protocol shoal-ml shoal-sim,\
+  --config 'profile.release.package.$(crate).opt-level=0' --config 'profile.release.package.$(crate).debug-assertions=true')
+digest: setup ## Check that a simulation does the same in an unoptimized build, bit for bit
+	@$(CARGO) build --release --locked --workspace --example trace
+	@shipped=$$(target/release/examples/trace); \
+	$(CARGO) build --release --locked --workspace --example trace $(UNOPTIMIZED); \
+	unoptimized=$$(target/release/examples/trace); \
+	diff <(echo "$$shipped") <(echo "$$unoptimized") && echo "$$shipped"
 
 demo-short: build ## Run a small demo and check its JSON
 	@scripts/setup jq
