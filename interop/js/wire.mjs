@@ -62,7 +62,7 @@ export function checkBody (announce, body) {
 // [7.1], [7.2], [7.3]: a body read to its last byte. `chunk` is the spec's.
 export function readBody (body, announce, chunk) {
   const view = new DataView(body.buffer, body.byteOffset, body.length)
-  need(body[0] === 1, 'body version')
+  need(body[0] === 2, 'body version')
   const [bits, perMille, params] = [body[1], view.getUint16(2, true), view.getUint32(4, true)]
   need(view.getBigUint64(8, true) === announce.round, 'the round announced')
   const parts = view.getUint16(16, true)

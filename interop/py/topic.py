@@ -45,7 +45,7 @@ def read(frame, network, run):
     assert not key.verify(scope + frame[: HEADER_BYTES - 1] + b"\xff", signature), "a changed byte must not verify"
     if body:
         assert len(body) == body_bytes and blake3(body).digest() == fields[4], "body_digest_mismatch"
-        assert body[0] == 1 and struct.unpack_from("<Q", body, 8)[0] == round_number, "body header"
+        assert body[0] == 2 and struct.unpack_from("<Q", body, 8)[0] == round_number, "body header"
     return {"author": author.hex(), "peer": str(ID.from_pubkey(key)), "round": round_number, "inline": bool(body)}
 
 
